@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help run test test-deep lint screenshots clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(STAMP): pyproject.toml memtop/__init__.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint,png]'
+	@touch $@
+
+run: $(STAMP) ## make the environment and start the screen
+	@$(BIN)/memtop
+
+test: $(STAMP) ## make the environment and run the tests
+	$(BIN)/python -m pytest -q -n 2
+
+test-deep: $(STAMP) ## the tests that take minutes, too
+	$(BIN)/python -m pytest -q -m 'deep or not deep'
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+screenshots: $(STAMP) ## make the pictures of the README again
+	$(BIN)/python screenshots/make.py
+
+clean: ## remove the environment and what tools left behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,86 @@
+"""What is known at one moment, frozen: one `Row` a process, one `State` for all of them.
+
+Sizes in KiB, rates in bytes per second, times in seconds; None is unknown. The history of a row
+is the only thing that goes on growing; reading it is safe from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from memtop.model.history import History
+from memtop.probe.sample import Identity
+
+
+class Row(NamedTuple):
+    """One process. `version` grows when something changes that a row shows."""
+
+    identity: Identity
+    version: int
+    pid: int
+    ppid: int
+    name: str
+    command: str | None
+    user: str | None
+    uid: int | None
+    exe: str | None
+    cgroup: str | None
+    container: str | None
+    rights: tuple[str, ...] | None
+    started_at: float | None
+    kernel: bool
+    python: bool
+    state: str
+    threads: int | None
+    rss_kib: int | None
+    shared_kib: int | None
+    swap_kib: int | None
+    peak_kib: int | None
+    pss_kib: int | None
+    cpu_percent: float | None
+    rate_bytes_s: float | None
+    write_bytes_s: float | None
+    written_bytes_s: float | None
+    seen_at: float
+    ended_at: float | None
+    history: History | None
+
+
+class HostRow(NamedTuple):
+    """The machine's memory and how fast its floor rises."""
+
+    name: str
+    total_kib: int | None
+    used_kib: int | None
+    rate_bytes_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything at one moment.
+
+    `children` maps a process (None: the roots) to its children in order of their start; it is the
+    same object as before when nobody was born, died or moved. `gaps` are spans of history
+    buckets, both ends included, in which nothing was sampled.
+    """
+
+    tick: int
+    bucket: int
+    taken_at: float
+    clock_s: float
+    interval_s: float
+    watched_s: float
+    late_s: float
+    host: HostRow
+    rows: Mapping[Identity, Row]
+    children: Mapping[Identity | None, tuple[Identity, ...]]
+    own: Identity | None
+    births: int
+    deaths: int
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    def living(self) -> list[Row]:
+        """The rows of processes that have not ended and are not the kernel's."""
+        return [row for row in self.rows.values() if row.ended_at is None and not row.kernel]

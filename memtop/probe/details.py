@@ -1,0 +1,254 @@
+"""The slow facts of processes, read on threads of their own.
+
+`cmdline`, `io` and `smaps_rollup` take locks of the process that is read, which may be held for
+seconds exactly when memory is short (fs/proc/base.c, fs/proc/task_mmu.c: mmap_lock). They are
+therefore never read on the sampling thread. A worker that hangs is left behind and replaced; at
+most `MAX_WORKERS` ever exist. All reads go through a descriptor of /proc/PID whose start time was
+compared, so that a reused PID never lends its facts to another process.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from re import Pattern
+
+from memtop.probe import parse
+from memtop.probe.pods import container_of
+from memtop.probe.sample import Facts, Identity, Usage
+from memtop.secrets import mask_argv
+
+MAX_WORKERS = 4
+HUNG_AFTER_S = 1.0
+MAX_READ = 1 << 16
+PSS_MAX_RSS_KIB = 4 << 20  # a PSS read holds the target's lock 9 ms a GiB
+PSS_BUDGET_S = 0.02  # of reading smaps_rollup, each second
+_CAP_SYS_PTRACE = 19
+
+Job = Callable[[], None]
+
+
+class DetailReader:
+    """Reads facts and usage of the processes below `root` in the background."""
+
+    def __init__(self, root: str, *, mask: Iterable[Pattern[str]] = ()) -> None:
+        self._root = root
+        self._mask = tuple(mask)
+        self._wake = threading.Condition()
+        self._urgent: deque[tuple[str, Identity]] = deque()
+        self._patient: deque[tuple[str, Identity]] = deque()
+        self._pending: set[tuple[str, Identity]] = set()
+        self._facts: list[Facts] = []
+        self._usage: list[Usage] = []
+        self._io_before: dict[Identity, tuple[float, int, int]] = {}
+        self._working_since: dict[threading.Thread, float] = {}
+        self._closed = False
+        self._pss_spent_s = 0.0
+        self._pss_since = time.monotonic()
+        self._may_attach = _has_capability(_CAP_SYS_PTRACE)
+
+    def ask(self, kind: str, identity: Identity, *, urgent: bool = False) -> None:
+        """Queue a read of `kind` (`facts`, `usage` or `pss`); asked twice, it is read once."""
+        job = (kind, identity)
+        with self._wake:
+            if job in self._pending or self._closed:
+                return
+            self._pending.add(job)
+            (self._urgent if urgent else self._patient).append(job)
+            self._hire()
+            self._wake.notify()
+
+    def drain(self) -> tuple[list[Facts], list[Usage]]:
+        """What was read since the last call."""
+        with self._wake:
+            facts, self._facts = self._facts, []
+            usage, self._usage = self._usage, []
+        return facts, usage
+
+    def forget(self, identity: Identity) -> None:
+        """Drop what is kept about a process that ended."""
+        with self._wake:
+            self._io_before.pop(identity, None)
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until nothing is pending, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        with self._wake:
+            while self._pending and (left := deadline - time.monotonic()) > 0:
+                self._wake.wait(min(left, 0.2))
+                self._hire()
+
+    def close(self) -> None:
+        """End the workers; one that hangs in a read ends with the program (they are daemons)."""
+        with self._wake:
+            self._closed = True
+            self._urgent.clear()
+            self._patient.clear()
+            self._wake.notify_all()
+        for thread in list(self._working_since):
+            thread.join(timeout=0.2)
+
+    def _hire(self) -> None:
+        """Start a worker if there is none that can take a job; the caller holds the lock."""
+        now = time.monotonic()
+        hung = sum(now - since > HUNG_AFTER_S for since in self._working_since.values())
+        if len(self._working_since) == hung < MAX_WORKERS:
+            worker = threading.Thread(target=self._work, name="memtop-details", daemon=True)
+            self._working_since[worker] = float("inf")
+            worker.start()
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        while True:
+            with self._wake:
+                self._working_since[me] = float("inf")
+                while not (self._urgent or self._patient or self._closed):
+                    self._wake.wait()
+                if self._closed:
+                    del self._working_since[me]
+                    return
+                job = (self._urgent or self._patient).popleft()
+                self._working_since[me] = time.monotonic()
+            result = self._read(*job)
+            with self._wake:
+                self._pending.discard(job)
+                if isinstance(result, Facts):
+                    self._facts.append(result)
+                elif result is not None:
+                    self._usage.append(result)
+                if not self._pending:
+                    self._wake.notify_all()
+
+    def _read(self, kind: str, identity: Identity) -> Facts | Usage | None:
+        try:
+            folder = os.open(f"{self._root}/{identity.pid}", os.O_PATH | os.O_DIRECTORY)
+        except OSError:
+            return None
+        try:
+            stat = parse.parse_stat(_slurp(folder, "stat"))
+            if stat.start_ticks != identity.start_ticks:
+                return None
+            if kind == "facts":
+                return self._read_facts(folder, identity)
+            return self._read_usage(folder, identity, pss=kind == "pss")
+        except (OSError, ValueError):
+            return None
+        finally:
+            os.close(folder)
+
+    def _read_facts(self, folder: int, identity: Identity) -> Facts:
+        try:
+            argv = parse.parse_argv(_slurp(folder, "cmdline"))
+            command: str | None = " ".join(mask_argv(argv, self._mask))
+        except OSError:
+            command = None
+        try:
+            uid = int(parse.parse_keyed(_slurp(folder, "status"))["Uid"].split()[0])
+        except (OSError, ValueError, KeyError, IndexError):
+            uid = None
+        try:
+            cgroup = parse.parse_cgroup(_slurp(folder, "cgroup"))
+        except OSError:
+            cgroup = None
+        exe, rights = self._read_rights(folder)
+        user = None if uid is None else _user_name(uid)
+        return Facts(identity, command, uid, user, exe, cgroup, container_of(cgroup), rights)
+
+    def _read_rights(self, folder: int) -> tuple[str | None, tuple[str, ...] | None]:
+        """The exe link and the rights, by trying what each needs; nothing is attached to.
+
+        `smaps`: PTRACE_MODE_READ, which the exe link needs too. `memory`: opening mem needs
+        PTRACE_MODE_ATTACH, which Yama takes away first. `attach`: the same check for PTRACE_SEIZE.
+        """
+        rights: list[str] = []
+        exe = None
+        try:
+            exe = os.readlink("exe", dir_fd=folder)
+            rights.append("smaps")
+        except PermissionError:
+            pass
+        except OSError:
+            return None, None  # a zombie or kernel thread has no memory to have rights on
+        try:
+            os.close(os.open("mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder))
+            rights += ["memory", "attach"]
+        except OSError:
+            if self._may_attach:
+                rights.append("attach")
+        return exe, tuple(rights)
+
+    def _read_usage(self, folder: int, identity: Identity, *, pss: bool) -> Usage:
+        status = parse.parse_keyed(_slurp(folder, "status"))
+        rss_kib = parse.kib_of(status, "VmRSS")
+        write = written = None
+        try:
+            write, written = self._io_rates(identity, parse.parse_keyed(_slurp(folder, "io")))
+        except (OSError, ValueError, KeyError):
+            pass
+        return Usage(
+            identity,
+            swap_kib=parse.kib_of(status, "VmSwap"),
+            peak_kib=parse.kib_of(status, "VmHWM"),
+            pss_kib=self._read_pss(folder, rss_kib) if pss else None,
+            write_bytes_s=write,
+            written_bytes_s=written,
+        )
+
+    def _io_rates(
+        self, identity: Identity, io: dict[str, str]
+    ) -> tuple[float | None, float | None]:
+        now, storage, total = time.monotonic(), int(io["write_bytes"]), int(io["wchar"])
+        with self._wake:
+            before = self._io_before.get(identity)
+            if before is None or now - before[0] > 0.05:
+                self._io_before[identity] = (now, storage, total)
+        if before is None or now - before[0] <= 0.05:
+            return None, None
+        elapsed_s = now - before[0]
+        return (storage - before[1]) / elapsed_s, (total - before[2]) / elapsed_s
+
+    def _read_pss(self, folder: int, rss_kib: int | None) -> int | None:
+        """Pss of smaps_rollup within the budget, of a process that is not too large for it."""
+        if not rss_kib or rss_kib > PSS_MAX_RSS_KIB:
+            return None
+        now = time.monotonic()
+        earned_s = (now - self._pss_since) * PSS_BUDGET_S
+        self._pss_spent_s, self._pss_since = max(0.0, self._pss_spent_s - earned_s), now
+        if self._pss_spent_s > PSS_BUDGET_S:
+            return None
+        try:
+            pss_kib = parse.kib_of(parse.parse_keyed(_slurp(folder, "smaps_rollup")), "Pss")
+        except OSError:
+            return None
+        self._pss_spent_s += time.monotonic() - now
+        return pss_kib
+
+
+def _slurp(folder: int, name: str) -> bytes:
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return os.read(fd, MAX_READ)
+    finally:
+        os.close(fd)
+
+
+@lru_cache(maxsize=4096)
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
+
+
+def _has_capability(number: int) -> bool:
+    try:
+        with open("/proc/self/status", "rb") as file:
+            effective = int(parse.parse_keyed(file.read())["CapEff"], 16)
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(effective >> number & 1)

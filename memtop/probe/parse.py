@@ -1,0 +1,100 @@
+"""The formats of /proc/PID files, bytes in, values out; ValueError for anything else.
+
+Sources: proc_pid_stat(5), proc_pid_statm(5), fs/proc/array.c, fs/proc/task_mmu.c. A name may
+hold blanks, parentheses and newlines: the numbers of `stat` begin after the last `)`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PF_KTHREAD = 0x00200000  # include/linux/sched.h
+
+
+class Stat(NamedTuple):
+    """The fields of /proc/PID/stat that memtop uses; times in clock ticks, RSS in pages."""
+
+    name: str
+    state: str
+    ppid: int
+    kernel: bool
+    cpu_ticks: int
+    threads: int
+    start_ticks: int
+    rss_pages: int
+
+
+def parse_stat(data: bytes) -> Stat:
+    """/proc/PID/stat."""
+    opening, closing = data.find(b"("), data.rfind(b")")
+    if opening < 0 or closing < opening:
+        raise ValueError("stat without a name")
+    # After the name, field 3 (state) is number 0.
+    fields = data[closing + 2 :].split(b" ", 22)
+    if len(fields) < 22:
+        raise ValueError("stat is cut")
+    return Stat(
+        name=data[opening + 1 : closing].decode("utf-8", "surrogateescape"),
+        state=fields[0].decode("ascii", "replace") or "?",
+        ppid=int(fields[1]),
+        kernel=bool(int(fields[6]) & PF_KTHREAD),
+        cpu_ticks=int(fields[11]) + int(fields[12]),
+        threads=int(fields[17]),
+        start_ticks=int(fields[19]),
+        rss_pages=int(fields[21].split()[0]),
+    )
+
+
+class Statm(NamedTuple):
+    """The fields of /proc/PID/statm that memtop uses, in pages."""
+
+    rss_pages: int
+    shared_pages: int
+    text_pages: int
+
+
+def parse_statm(data: bytes) -> Statm:
+    """/proc/PID/statm; a zombie's and a kernel thread's are all zero."""
+    fields = data.split(None, 4)
+    if len(fields) < 4:
+        raise ValueError("statm is cut")
+    return Statm(int(fields[1]), int(fields[2]), int(fields[3]))
+
+
+def parse_keyed(data: bytes) -> dict[str, str]:
+    """`Name: value` lines (status, meminfo, io, smaps_rollup); other lines are left out."""
+    pairs = (line.partition(b":") for line in data.splitlines())
+    return {
+        key.decode("ascii", "replace"): value.strip().decode("utf-8", "surrogateescape")
+        for key, colon, value in pairs
+        if colon
+    }
+
+
+def kib_of(pairs: dict[str, str], key: str) -> int | None:
+    """A `… kB` value of a mapping that `parse_keyed` made; None when absent or not a number."""
+    value = pairs.get(key, "").removesuffix(" kB").strip()
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def parse_argv(data: bytes) -> tuple[str, ...]:
+    """/proc/PID/cmdline: arguments end with NUL; a rewritten title has none or many at its end."""
+    stripped = data.rstrip(b"\0 ")
+    if not stripped:
+        return ()
+    return tuple(part.decode("utf-8", "surrogateescape") for part in stripped.split(b"\0"))
+
+
+def parse_cgroup(data: bytes) -> str | None:
+    """/proc/PID/cgroup: the path that limits memory, from the v1 memory line, else the v2 line."""
+    unified: str | None = None
+    for line in data.decode("utf-8", "surrogateescape").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if not colon:
+            continue
+        if "memory" in controllers.split(","):
+            return path
+        if number == "0" and not controllers:
+            unified = path
+    return unified

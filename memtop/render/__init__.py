@@ -1,0 +1,1 @@
+"""Values to text with roles of style; no colours and no widgets."""

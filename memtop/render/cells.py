@@ -1,0 +1,302 @@
+"""One row of the table as cells: pieces of text, each with the role of its style.
+
+Roles are names (`dim`, `rising`, …); colours are the theme's. Nothing here knows a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from memtop import units
+from memtop.columns import BY_ID, Column
+from memtop.model.filter import is_growing, number_of
+from memtop.model.history import BUCKET_S
+from memtop.model.query import Line, View
+from memtop.model.state import Row, State
+from memtop.model.tracker import RATE_FROM_S
+from memtop.probe.sample import Identity
+from memtop.render.escape import fit, visible
+from memtop.render.layout import Layout, Slot
+from memtop.render.sparkline import heights_kib, sparkline
+
+Cell = tuple[str, str]  # text, role
+
+STRONG_RATE_BYTES_S = 1024**2 / 60  # from +1 MiB/min on a row is drawn as rising
+SHRINK_RATE_BYTES_S = -0.05 * 1024**2 / 60
+STATES = {
+    "T": "stopped",
+    "t": "traced",
+    "D": "disk wait",
+    "Z": "zombie",
+    "X": "dead",
+    "I": "idle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a row is drawn against: the state, the view, tags and the baseline of `r`."""
+
+    state: State
+    view: View
+    layout: Layout
+    baseline: Mapping[Identity, int] | None = None
+
+
+def tone(rate_bytes_s: float | None) -> str:
+    """The role of what moves: growing is warm, shrinking green, the rest recedes."""
+    if rate_bytes_s is None:
+        return "ink"
+    if rate_bytes_s >= STRONG_RATE_BYTES_S:
+        return "rising"
+    if rate_bytes_s <= SHRINK_RATE_BYTES_S:
+        return "shrink"
+    return "ink" if rate_bytes_s else "rule"
+
+
+def heading_cells(plan: Layout, view: View) -> list[Cell]:
+    """The heading row; the sort column is in accent, with its direction."""
+    pieces: list[Cell] = []
+    x = 0
+    for slot in plan.slots:
+        pieces.append((" " * (slot.x - x), "dim"))
+        title = slot.title
+        role = "dim"
+        if BY_ID.get(slot.id) is view.column or (slot.id, view.sort) == ("command", "name"):
+            falling = view.column.descending != view.inverted
+            mark = "▼" if falling else "▲"
+            role = "accent"
+            if slot.width >= len(title) + 2:
+                title += " " + mark
+            elif slot.width > len(title):
+                title += mark
+        fitted = fit(title, slot.width)
+        pieces.append((title.rjust(slot.width) if slot.right else fitted, role))
+        x = slot.x + slot.width
+    pieces.append((" " * (plan.width - x), "dim"))
+    return pieces
+
+
+def row_cells(line: Line, scene: Scene, mark: str = " ") -> list[Cell]:
+    """The cells of one line, from the left edge to the right one.
+
+    The pieces of a column always stay the same in number, so that a change of one of them can be
+    drawn alone. `mark` is the cursor's edge or the tag.
+    """
+    members = _members(line, scene.state)
+    row = None if isinstance(line.key, str) else scene.state.rows.get(line.key)
+    pieces: list[Cell] = [(mark, "accent")]
+    x = 1
+    for slot in scene.layout.slots:
+        if slot.x > x:
+            pieces.append((" " * (slot.x - x), "dim"))
+        pieces += _CELLS.get(slot.id, _value_cells)(slot, line, row, members, scene)
+        x = slot.x + slot.width
+    if scene.layout.width > x:
+        pieces.append((" " * (scene.layout.width - x), "dim"))
+    if line.dimmed:
+        return [
+            (text, "faint" if role not in ("accent", "rule") else role) for text, role in pieces
+        ]
+    return pieces
+
+
+def _members(line: Line, state: State) -> list[Row]:
+    """The rows that a group or folded line speaks for; of an ordinary one just itself."""
+    keys = line.members or ((line.key,) if not isinstance(line.key, str) else ())
+    return [row for key in keys if (row := state.rows.get(key)) is not None]
+
+
+def _sum(members: list[Row], get: Callable[[Row], float | None]) -> float | None:
+    values = [value for row in members if (value := get(row)) is not None]
+    return sum(values) if values else None
+
+
+def _rss_kib(members: list[Row]) -> float | None:
+    if len(members) == 1:
+        return members[0].rss_kib
+    return _sum([row for row in members if row.ended_at is None], lambda row: row.rss_kib)
+
+
+def _rate(members: list[Row]) -> float | None:
+    if len(members) == 1:
+        return members[0].rate_bytes_s
+    return _sum(members, lambda row: row.rate_bytes_s)
+
+
+def _pid(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    if row is None:
+        return [(f"{len(members)} ×".rjust(slot.width)[-slot.width :], "dim")]
+    return [(str(row.pid).rjust(slot.width), "dim")]
+
+
+def _process(
+    slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene
+) -> list[Cell]:
+    guide = line.guide
+    if line.foldable:
+        guide += "▸ " if line.folded else "▾ "
+    elif guide:
+        guide += " "
+    if row is None:
+        name = visible(str(line.key))
+    else:
+        name = process_name(row, own=row.identity == scene.state.own)
+    if line.folded and row is not None:
+        name += f"  Σ {len(members)}"
+    guide = guide[: max(0, slot.width - 4)]
+    role = "bright" if (_rate(members) or 0) >= STRONG_RATE_BYTES_S else "dim"
+    return [(guide, "faint"), (fit(name, slot.width - len(guide)), role)]
+
+
+def process_name(row: Row, *, own: bool = False) -> str:
+    """What a row is called: its command line without the interpreter's folder, made visible."""
+    if row.kernel:
+        return f"[{visible(row.name)}]"
+    if own:
+        return "memtop (this)"
+    command = row.command or row.name
+    first, blank, rest = command.partition(" ")
+    if first.startswith("/") and not first.endswith("/"):
+        command = first.rsplit("/", 1)[1] + blank + rest
+    name = visible(command)
+    return f"{name} (defunct)" if row.state == "Z" else name
+
+
+def _rss(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    return _size_cells(_rss_kib(members), slot, _rate(members))
+
+
+def _size_cells(kib: float | None, slot: Slot, rate: float | None) -> list[Cell]:
+    number, unit = units.size_parts(kib)
+    growing = (rate or 0) >= STRONG_RATE_BYTES_S
+    if not unit:
+        return [(number.rjust(slot.width - 4), "faint"), ("    ", "faint")]
+    return [
+        (number.rjust(slot.width - 4), "bright" if growing else "dim"),
+        (f" {unit}", "dim" if growing else "faint"),
+    ]
+
+
+def _delta(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    rate = _rate(members)
+    text = units.rate_mib_min(rate)
+    if "." not in text and rate is not None and len(text) + 2 <= slot.width:
+        text += "  "  # so that the digits stand above those of rates with decimals
+    role = tone(rate)
+    if role in ("ink", "rule"):
+        role = "faint" if text in ("0.0", units.UNKNOWN) else "dim"
+    return [(text.rjust(slot.width), role)]
+
+
+def _since(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    baseline = scene.baseline or {}
+    pairs = [
+        (one.rss_kib, baseline[one.identity])
+        for one in members
+        if one.rss_kib is not None and one.identity in baseline
+    ]
+    if not pairs:
+        return [(units.UNKNOWN.rjust(slot.width), "faint")]
+    mib = sum(now - then for now, then in pairs) / 1024
+    text = units.signed(mib, 1 if abs(mib) < 9.95 else 0) + " MiB"
+    return [(text.rjust(slot.width), "faint" if text.startswith("0") else "dim")]
+
+
+def _spark(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    """The line of the row; of a folded one or a group that of the member which grows most."""
+    if not members:
+        return [(" " * (slot.width - 1), "rule"), (" ", "rule")]
+    worst = (
+        members[0]
+        if len(members) == 1
+        else max(members, key=lambda one: (one.rate_bytes_s or 0, one.rss_kib or 0))
+    )
+    if worst.history is None:
+        return [(" " * (slot.width - 1), "rule"), (" ", "rule")]
+    state = scene.state
+    ended = None
+    if worst.ended_at is not None:
+        ended = int(state.bucket - (state.taken_at - worst.ended_at) // BUCKET_S)
+    text = sparkline(heights_kib(worst.history, state.bucket, slot.width, state.gaps, ended))
+    role = tone(worst.rate_bytes_s)
+    if role == "shrink":
+        role = "ink"
+    # The last cell is a piece of its own, because it alone changes from tick to tick.
+    return [(text[:-1], role), (text[-1], role)]
+
+
+def state_words(row: Row, state: State) -> tuple[str, str, str]:
+    """Sign, words and role of what is to be said about the life of a process; empty if nothing."""
+    if row.ended_at is not None:
+        return "×", f"ended {units.duration(state.taken_at - row.ended_at)}", "dim"
+    if row.state in "ZXTt":
+        return "–", STATES[row.state], "dim"
+    if state.late_s > max(1.0, 2 * state.interval_s):
+        return "–", f"late {units.duration(state.late_s)}", "dim"
+    if row.started_at is not None and state.taken_at - row.started_at < RATE_FROM_S:
+        return "~", f"new {units.duration(state.taken_at - row.started_at)}", "text"
+    if row.state == "D":
+        return "–", STATES["D"], "dim"
+    if row.rights == ():
+        return "–", "closed to memtop", "faint"
+    return "", "", "faint"
+
+
+def _state(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    if row is None:
+        growing = sum(is_growing(one) for one in members)
+        words = f"{growing} growing" if growing else ""
+        return [(fit("", 2), "dim"), (fit(" " + words, max(0, slot.width - 2)), "dim")]
+    sign, words, role = state_words(row, scene.state)
+    return [(fit(sign, 2), role), (fit(" " + words, max(0, slot.width - 2)), role)]
+
+
+def _value_cells(
+    slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene
+) -> list[Cell]:
+    """Any other column, by its kind."""
+    column = BY_ID[slot.id]
+    if column.kind == "text":
+        value = column.get(row) if row is not None else None
+        return [(fit(visible(value or (units.UNKNOWN if row else "")), slot.width), "faint")]
+    if row is None and column.kind in ("count", "duration") and column.id != "threads":
+        return [(" " * slot.width, "faint")]
+    value = (
+        number_of(column, members[0], scene.state)
+        if len(members) == 1
+        else _sum(members, lambda one: number_of(column, one, scene.state))
+    )
+    if column.kind == "size":
+        return _size_cells(value, slot, None)
+    text = write_value(column, value)
+    return [(text.rjust(slot.width)[-slot.width :], "dim" if value else "faint")]
+
+
+def write_value(column: Column, value: float | None) -> str:
+    """A number as its column writes it."""
+    if value is None:
+        return units.UNKNOWN
+    if column.kind == "size":
+        return units.size(value)
+    if column.kind == "bytes_s":
+        return units.size(value / 1024)
+    if column.kind == "percent":
+        return f"{value:.0f}"
+    if column.kind == "duration":
+        return units.duration(value)
+    if column.kind == "rate":
+        return units.rate_mib_min(value)
+    return str(int(value))
+
+
+_CELLS = {
+    "pid": _pid,
+    "command": _process,
+    "rss": _rss,
+    "rate": _delta,
+    "since": _since,
+    "spark": _spark,
+    "state": _state,
+}

@@ -1,0 +1,1 @@
+"""The screen: Textual widgets over the values that model and render make."""

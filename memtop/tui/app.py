@@ -1,0 +1,123 @@
+"""The application: the first screen, the sampling thread, themes, and a clean way out."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+
+from textual.app import App
+from textual.binding import Binding
+
+from memtop.model.query import View
+from memtop.model.state import State
+from memtop.model.tracker import Tracker
+from memtop.probe.sample import Wanted
+from memtop.probe.source import Source
+from memtop.render.picture import svg
+from memtop.tui import keys, themes
+from memtop.tui.messages import Sampled, SamplingFailed
+from memtop.tui.sampler import Sampler
+from memtop.tui.screens.main import MainScreen
+
+SWITCH_INTERVAL_S = 0.001  # so that a key waits no longer than this for the sampling thread
+
+
+class MemtopApp(App[None]):
+    """memtop on a terminal.
+
+    It gets the state of the first sample, so that the first frame has data. With `sampling` off
+    (tests, pictures) states come through `feed`.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "memtop"
+    AUTO_FOCUS = None
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    BINDINGS = [*keys.quit_binding(), Binding("ctrl+q", "quit", show=False)]
+
+    def __init__(
+        self,
+        source: Source,
+        tracker: Tracker,
+        state: State,
+        view: View,
+        *,
+        interval_s: float = 1.0,
+        theme: str | None = None,
+        ascii_only: bool = False,
+        sampling: bool = True,
+    ) -> None:
+        super().__init__()
+        for made in themes.themes():
+            self.register_theme(made)
+        system = self.console.color_system
+        self.theme = f"memtop-{theme or themes.theme_for(system, self.no_color)}"
+        self.ascii_only = ascii_only
+        self.failure: Exception | None = None
+        self._main = MainScreen(state, view)
+        self._sampling = sampling
+        self._tracker = tracker
+        self._source = source
+        self._sampler = Sampler(
+            source,
+            tracker,
+            interval_s,
+            post=lambda fresh: self.post_message(Sampled(fresh)),
+            failed=lambda error: self.post_message(SamplingFailed(error)),
+        )
+
+    def on_mount(self) -> None:
+        """Show the first state, then begin to sample."""
+        self.push_screen(self._main)
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit)
+        if self._sampling:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            gc.freeze()  # what start-up made stays for good: collections need not look at it
+            self._sampler.start()
+
+    def look(self, wanted: Wanted) -> None:
+        """Tell the sampler what is looked at."""
+        self._sampler.wanted = wanted
+
+    def feed(self) -> None:
+        """Take one sample now and show it; for tests and pictures, instead of the thread."""
+        self._main.show_state(self._tracker.feed(self._source.sample(self._main.wanted())))
+
+    def on_sampled(self, message: Sampled) -> None:
+        """A new state from the thread."""
+        self._main.show_state(message.state)
+
+    def on_sampling_failed(self, message: SamplingFailed) -> None:
+        """Nothing more will come: leave, and let the command line say why."""
+        self.failure = message.error
+        self.exit()
+
+    def _fatal_error(self) -> None:
+        """An error of memtop's own: leave without a traceback; the command line keeps it."""
+        self.failure = self._exception
+        self._close_messages_no_wait()
+
+    def picture(self, kind: str) -> str:
+        """The screen as it is now: as text for `txt`, else as SVG."""
+        width, height = self.size
+        # Textual has no public way to ask for the lines of a screen.
+        update = self.screen._compositor.render_update(
+            full=True, screen_stack=self._background_screens, simplify=True
+        )
+        if kind == "txt":
+            strips = self.screen._compositor.render_strips()
+            return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+        assert update is not None
+        ansi = self.native_ansi_color
+        background = "#14171c" if ansi else self.get_css_variables()["role-bg"]
+        return svg(update, width, height, background)
+
+    def stop(self) -> None:
+        """End the sampling; safe to call more than once."""
+        self._sampler.stop()

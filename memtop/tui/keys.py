@@ -1,0 +1,80 @@
+"""The one table of keys: bindings, footer, help screen and the README's list are made from it.
+
+Lower case never acts on a process. An id is what a config file rebinds; it never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One thing to do. `label` is how the keys are written; `footer` its word there, if any."""
+
+    id: str
+    keys: str
+    label: str
+    action: str
+    help: str
+    section: str
+    footer: str = ""
+    stays: bool = False
+
+
+SECTIONS = ("Move", "See", "Keep")
+
+KEYS: tuple[Key, ...] = (
+    Key("up", "up,k", "↑ k", "move(-1)", "one row up", "Move"),
+    Key("down", "down,j", "↓ j", "move(1)", "one row down", "Move"),
+    Key("page_up", "pageup,ctrl+b", "PgUp", "page(-1)", "one page up", "Move"),
+    Key("page_down", "pagedown,ctrl+f", "PgDn", "page(1)", "one page down", "Move"),
+    Key("first", "home", "Home", "edge(-1)", "first row", "Move"),
+    Key("last", "end", "End", "edge(1)", "last row", "Move"),
+    Key("fold", "left,h,minus", "← h", "fold(True)", "fold, or go to the parent", "Move"),
+    Key("unfold", "right,l,plus", "→ l", "fold(False)", "unfold", "Move"),
+    Key("escape", "escape", "Esc", "escape", "one level up: clear the filter", "Move"),
+    Key("filter", "slash,f4", "/", "filter", "filter as you type", "See", "filter", stays=True),
+    Key("sort", "s,f6", "s", "choose_sort", "sort by …", "See", "sort"),
+    Key("invert", "I", "I", "invert", "turn the order round", "See"),
+    Key("by_memory", "M", "M", "sort('rss')", "sort by memory", "See"),
+    Key("by_growth", "G", "G", "sort('rate')", "sort by growth", "See"),
+    Key("by_cpu", "P", "P", "sort('cpu')", "sort by CPU", "See"),
+    Key("by_pid", "N", "N", "sort('pid')", "sort by PID", "See"),
+    Key("view", "v,f5", "v", "view", "tree, by container, by user, flat", "See", "view"),
+    Key("follow", "F", "F", "follow", "follow this process", "See"),
+    Key("pause", "p", "p", "pause", "pause the view; sampling goes on", "See", "pause"),
+    Key("tag", "space", "Space", "tag", "tag, and go down", "Keep", "tag"),
+    Key("untag", "U", "U", "untag", "untag all", "Keep"),
+    Key("baseline", "r", "r", "baseline", "column Δ SINCE R: change from now on", "Keep", "since"),
+    Key("help", "question_mark,f1", "?", "help", "this help", "Keep", "help", stays=True),
+    Key("quit", "q,ctrl+c,f10", "q", "quit", "quit", "Keep", "quit", stays=True),
+)
+
+FOOTER_ORDER = ("filter", "sort", "tag", "view", "pause", "baseline", "help", "quit")
+
+
+def bindings() -> list[BindingType]:
+    """The table as Textual bindings."""
+    return [
+        Binding(key.keys, key.action, key.help, show=False, id=key.id, priority=key.id == "quit")
+        for key in KEYS
+        if key.id != "quit"
+    ]
+
+
+def quit_binding() -> list[BindingType]:
+    """Quit, which works wherever the focus is: ctrl+c always, q except while typing."""
+    key = next(key for key in KEYS if key.id == "quit")
+    return [
+        Binding("ctrl+c", "quit", key.help, show=False, priority=True),
+        Binding("q,f10", "quit", key.help, show=False, id=key.id),
+    ]
+
+
+def footer() -> list[tuple[str, str, bool]]:
+    """Key, word and whether it always stays, in order of use."""
+    by_id = {key.id: key for key in KEYS}
+    return [(by_id[i].label, by_id[i].footer, by_id[i].stays) for i in FOOTER_ORDER]

@@ -1,0 +1,126 @@
+"""Keys and signs, made from the tables that make the keys work."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from memtop import __version__
+from memtop.render.cells import Cell
+from memtop.render.escape import fit
+from memtop.tui import keys
+from memtop.tui.widgets.lines import KeyBar, Lines, Roles
+
+FILTER_HELP = (
+    ("worker redis", "both words, in name or command"),
+    ("python,uvicorn", "either of them"),
+    ("!test", "not this one"),
+    ("/pool_\\d+$/", "a regular expression"),
+    ("rss>500m cpu>=50%", "columns; k m g, %, s m h"),
+    ("user=root,www", "a column with alternatives"),
+    ("python growing", "a Python process; its floor rises"),
+)
+READING = (
+    ("▁▂▄▆▇", "rising", "growth above the lowest of 10 minutes;"),
+    ("", "dim", "full height: at least 4 % of the size, and 16 MiB"),
+    ("▁▁▁▁▁", "rule", "steady: less than that is a hairline"),
+    ("+6.1", "rising", "Δ: the floor of RSS rose by 6.1 MiB a minute,"),
+    ("", "dim", "over the last 60 s; – before 20 s"),
+    ("Σ 12", "dim", "a folded row: sum of 12, the line of the fastest"),
+    ("~ new", "text", "too young for a rate"),
+    ("× ended", "dim", "stays for 30 s"),
+    ("– closed", "faint", "its maps and open files need more rights"),
+)
+
+
+def help_lines(width: int) -> list[list[Cell]]:
+    """The help in as many columns as fit."""
+    blocks = [_key_block(section) for section in keys.SECTIONS]
+    blocks.append([[("Filter", "strong")], *([_pair(k, 19, t) for k, t in FILTER_HELP])])
+    reading: list[list[Cell]] = [[("How to read", "strong")]]
+    reading += [[(" " + fit(sign, 9), role), (text, "dim")] for sign, role, text in READING]
+    blocks.append(reading)
+    if width < 110:
+        return [line for block in blocks for line in [*block, []]]
+    left = [*blocks[0], [], *blocks[2]]
+    right = [*blocks[1], [], *blocks[3]]
+    half = 56
+    lines = []
+    for index in range(max(len(left), len(right))):
+        first = left[index] if index < len(left) else []
+        second = right[index] if index < len(right) else []
+        used = sum(len(text) for text, _ in first)
+        lines.append([*first, (" " * max(1, half - used), "dim"), *second])
+    return [*lines, [], *blocks[4]]
+
+
+def _key_block(section: str) -> list[list[Cell]]:
+    lines: list[list[Cell]] = [[(section, "strong")]]
+    lines += [_pair(key.label, 7, key.help) for key in keys.KEYS if key.section == section]
+    return lines
+
+
+def _pair(label: str, width: int, text: str) -> list[Cell]:
+    return [(" " + fit(label, width) + " ", "accent"), (text, "dim")]
+
+
+class HelpText(Roles, ScrollView, can_focus=True):
+    """The text, scrolled where it does not fit."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay it out anew."""
+        self.text_lines = help_lines(self.size.width)
+        self.virtual_size = Size(self.size.width, len(self.text_lines))
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        place = y + self.scroll_offset.y
+        lines = getattr(self, "text_lines", [])
+        pieces = [(" ", "dim"), *lines[place]] if place < len(lines) else []
+        return self.strip(pieces).adjust_cell_length(self.size.width, self.role_style("dim"))
+
+
+class HelpScreen(Screen[None]):
+    """Keys and signs."""
+
+    BINDINGS = [
+        Binding("escape,question_mark,f1,q", "dismiss", "back", show=False),
+        Binding("j", "scroll(1)", show=False),
+        Binding("k", "scroll(-1)", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Title, text, the way back."""
+        yield Title()
+        yield HelpText()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Focus the text, so that the arrows scroll it."""
+        self.query_one(HelpText).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Title and keys fill the width."""
+        width = event.size.width
+        title = f" memtop {__version__}   keys and signs"
+        self.query_one(Title).show(
+            [[(title, "strong")], [("─" * width, "rule")]]  # the rule goes from edge to edge
+        )
+        keys_here: list[Cell] = [(" Esc", "accent"), (" back   ", "dim")]
+        self.query_one(KeyBar).show([[*keys_here, ("↑ ↓", "accent"), (" scroll", "dim")]])
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by a line."""
+        self.query_one(HelpText).scroll_relative(y=by, animate=False)
+
+
+class Title(Lines):
+    """The heading of the help."""
+
+    DEFAULT_CSS = "Title { height: 2; }"

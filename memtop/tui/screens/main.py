@@ -1,0 +1,281 @@
+"""The main screen: what is looked at and how. It alone knows the widgets.
+
+States come in by `show_state`; keys change the view. The order of rows changes at most every 5 s
+unless a key asks, and never within 2 s of a key.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from textual import events
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from memtop.model.filter import EVERYTHING
+from memtop.model.query import VIEWS, Arrangement, View, arrange
+from memtop.model.state import State
+from memtop.probe.sample import Identity, Wanted
+from memtop.render.cells import heading_cells
+from memtop.render.summary import Notice, host_cells, key_cells, view_cells
+from memtop.tui import keys
+from memtop.tui.screens.help import HelpScreen
+from memtop.tui.screens.sort import SortScreen
+from memtop.tui.widgets.filterbar import FilterBar
+from memtop.tui.widgets.lines import Headings, KeyBar, Summary
+from memtop.tui.widgets.table import ProcessTable
+
+REORDER_EVERY_S = 5.0
+HANDS_OFF_S = 2.0
+MESSAGE_STAYS_S = 4.0
+TINY_ROWS = 14
+
+
+class MainScreen(Screen[None]):
+    """The table with its summary and keys."""
+
+    BINDINGS = keys.bindings()
+
+    def __init__(self, state: State, view: View) -> None:
+        super().__init__()
+        self._state = state  # the newest one
+        self._shown = state  # the one on show: an older one while paused
+        self._view = view
+        self._arrangement = arrange(state, view)
+        self._sorted_at = time.monotonic()
+        self._key_at = 0.0
+        self._follow = False
+        self._paused = False
+        self._message = ("", False, 0.0)
+
+    def compose(self) -> ComposeResult:
+        """Summary, headings, table, filter or keys."""
+        yield Summary()
+        yield Headings()
+        yield ProcessTable()
+        yield FilterBar()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """The first frame has the first sample."""
+        self.table = self.query_one(ProcessTable)
+        self.table.focus()
+        self._fit(self.app.size.height)
+        self._show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Small screens lose what is not needed."""
+        self._fit(event.size.height)
+        self._show_frame()
+
+    def _fit(self, height: int) -> None:
+        self.set_class(height < TINY_ROWS, "-tiny")
+
+    # -- states ----------------------------------------------------------------------------
+
+    def show_state(self, state: State) -> None:
+        """Take a new state; while paused only the clock moves."""
+        self._state = state
+        if self._paused:
+            self._show_frame()
+            return
+        before, self._shown = self._shown, state
+        now = time.monotonic()
+        if now - self._sorted_at >= REORDER_EVERY_S and now - self._key_at >= HANDS_OFF_S:
+            self._arrange(sort=True)
+        elif state.children is not before.children or self._view.filter or self._view.python:
+            self._arrange(sort=False)
+        self._show()
+
+    def wanted(self) -> Wanted:
+        """What the sampler is to read every tick."""
+        return Wanted(
+            pids=self.table.visible_pids(),
+            all_cpu=self._view.sort == "cpu",
+            pss=self._view.sort == "pss",
+        )
+
+    def _arrange(self, *, sort: bool) -> None:
+        before: Arrangement | None = None if sort else self._arrangement
+        if sort:
+            self._sorted_at = time.monotonic()
+        made = arrange(self._shown, self._view, before)
+        if made.lines != self._arrangement.lines or made.matched != self._arrangement.matched:
+            self._arrangement = made
+
+    def _change(self, view: View, *, sort: bool = True) -> None:
+        """Look in another way, at once."""
+        self._view = view
+        self._arrange(sort=sort)
+        self._show()
+        self.table.scroll_to_cursor()
+        self.app.look(self.wanted())  # type: ignore[attr-defined]
+
+    def _show(self) -> None:
+        self.table.show(self._shown, self._view, self._arrangement)
+        if self._follow:
+            self.table.scroll_to_cursor()
+        self._show_frame()
+
+    def _show_frame(self) -> None:
+        """Everything but the table."""
+        if not self.is_mounted:
+            return
+        width, state = max(1, self.app.size.width), self._state
+        lines = [host_cells(state, width), view_cells(state, self._view, self._notice(), width)]
+        if self.has_class("-tiny"):
+            del lines[0]
+        self.query_one(Summary).show(lines)
+        self.query_one(Headings).show([heading_cells(self.table.plan, self._view)])
+        own = state.rows.get(state.own) if state.own else None
+        cost = (own.rss_kib, own.cpu_percent) if own else (None, None)
+        self.query_one(KeyBar).show([key_cells(keys.footer(), *cost, width)])
+
+    def _notice(self) -> Notice:
+        message, warning, until = self._message
+        return Notice(
+            matched=self._arrangement.matched,
+            filter=self._view.filter.text.strip() if self._view.filter else "",
+            paused_at=self._shown.taken_at if self._paused else None,
+            tagged=len(self.table.tags),
+            message=message if time.monotonic() < until else "",
+            warning=warning,
+        )
+
+    def say(self, message: str, *, warning: bool = False) -> None:
+        """Say something in the second line for a few seconds."""
+        self._message = (message, warning, time.monotonic() + MESSAGE_STAYS_S)
+        self._show_frame()
+
+    # -- keys ------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """Remember that hands are on the keys: rows do not move under them."""
+        self._key_at = time.monotonic()
+
+    def on_process_table_looked(self) -> None:
+        """Other rows are looked at: the sampler reads those every tick."""
+        self._key_at = time.monotonic()
+        self.app.look(self.wanted())  # type: ignore[attr-defined]
+
+    def action_move(self, by: int) -> None:
+        """Rows up or down."""
+        self.table.move(by)
+
+    def action_page(self, direction: int) -> None:
+        """Windows up or down."""
+        self.table.page(direction)
+
+    def action_edge(self, direction: int) -> None:
+        """First or last row."""
+        self.table.go_to(0 if direction < 0 else len(self._arrangement.lines))
+
+    def action_fold(self, fold: bool) -> None:
+        """Fold or unfold the row; on a leaf or a folded row, go up."""
+        line = self.table.cursor_line
+        if line is None:
+            return
+        if line.foldable and line.folded != fold:
+            folded = self._view.folded | {line.key} if fold else self._view.folded - {line.key}
+            self._change(replace(self._view, folded=folded), sort=False)
+        elif fold and line.parent is not None:
+            self.table.put_cursor(line.parent)
+        elif not fold and line.foldable:
+            self.table.move(1)
+
+    def action_sort(self, column: str) -> None:
+        """Sort by a column; asked again, turn the order round."""
+        inverted = not self._view.inverted if self._view.sort == column else False
+        self._change(replace(self._view, sort=column, inverted=inverted))
+
+    def action_invert(self) -> None:
+        """Turn the order round."""
+        self._change(replace(self._view, inverted=not self._view.inverted))
+
+    def action_choose_sort(self) -> None:
+        """Ask for the column to sort by."""
+
+        def chosen(column: str | None) -> None:
+            if column is not None:
+                self._change(replace(self._view, sort=column, inverted=False))
+
+        self.app.push_screen(SortScreen(self._view.sort), chosen)
+
+    def action_view(self) -> None:
+        """The next way of grouping."""
+        following = VIEWS[(VIEWS.index(self._view.layout) + 1) % len(VIEWS)]
+        self._change(replace(self._view, layout=following))
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(KeyBar).display = False
+        self.query_one(FilterBar).open(self._view.filter.text)
+
+    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
+        """Each key of the filter counts at once."""
+        self._key_at = time.monotonic()
+        self._change(replace(self._view, filter=message.made), sort=False)
+
+    def on_filter_bar_closed(self, message: FilterBar.Closed) -> None:
+        """Back to the table."""
+        self.query_one(FilterBar).close()
+        self.query_one(KeyBar).display = True
+        self.table.focus()
+        if not message.keep:
+            self._change(replace(self._view, filter=EVERYTHING), sort=False)
+
+    def action_escape(self) -> None:
+        """One level up: the pause, then the filter, then the tags."""
+        if self._paused:
+            self.action_pause()
+        elif self._view.filter:
+            self._change(replace(self._view, filter=EVERYTHING), sort=False)
+        elif self.table.tags:
+            self.action_untag()
+
+    def action_follow(self) -> None:
+        """Keep the process under the cursor in sight, wherever its row goes."""
+        self._follow = not self._follow
+        self.table.scroll_to_cursor()
+        self.say("following the selected process" if self._follow else "not following any more")
+
+    def action_pause(self) -> None:
+        """Hold the view; samples are taken all the same."""
+        self._paused = not self._paused
+        if not self._paused:
+            self._shown = self._state
+            self._arrange(sort=False)
+        self._show()
+
+    def action_tag(self) -> None:
+        """Tag the row, or the members of a group, and go down."""
+        line = self.table.cursor_line
+        if line is None:
+            return
+        keys_here = set(line.members) if isinstance(line.key, str) else {line.key}
+        tags = self.table.tags
+        self.table.tags = tags - keys_here if keys_here <= tags else tags | keys_here
+        self.table.move(1)
+        self.table.redraw()
+        self._show_frame()
+
+    def action_untag(self) -> None:
+        """Forget all tags."""
+        self.table.tags = frozenset()
+        self.table.redraw()
+        self._show_frame()
+
+    def action_baseline(self) -> None:
+        """From now on a column shows the change since now; asked again, start from now again."""
+        self.table.baseline = {
+            identity: row.rss_kib
+            for identity, row in self._shown.rows.items()
+            if row.rss_kib is not None and isinstance(identity, Identity)
+        }
+        self.table.redraw()
+        self.say("Δ SINCE R counts from now")
+
+    def action_help(self) -> None:
+        """Keys and signs."""
+        self.app.push_screen(HelpScreen())

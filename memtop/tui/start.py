@@ -1,0 +1,121 @@
+"""How the screen is started and left: on a terminal, or without one for a picture."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+import traceback
+
+from memtop.errors import MemtopError, UsageError
+from memtop.model.query import View
+from memtop.model.state import State
+from memtop.model.tracker import Tracker
+from memtop.paths import create, create_somewhere
+from memtop.probe.source import Source
+from memtop.render.picture import as_bytes
+from memtop.tui.app import MemtopApp
+
+
+def _app(
+    source: Source,
+    tracker: Tracker,
+    state: State,
+    view: View,
+    options: argparse.Namespace,
+    *,
+    sampling: bool,
+) -> MemtopApp:
+    return MemtopApp(
+        source,
+        tracker,
+        state,
+        view,
+        interval_s=options.interval,
+        theme=options.theme,
+        ascii_only=options.ascii,
+        sampling=sampling,
+    )
+
+
+def run_screen(
+    source: Source, tracker: Tracker, state: State, view: View, options: argparse.Namespace
+) -> int:
+    """Run until somebody quits; the terminal is as it was then, whatever happened."""
+    app = _app(source, tracker, state, view, options, sampling=True)
+    try:
+        app.run(mouse=not options.no_mouse)
+    except Exception as error:
+        app.failure = app.failure or error
+    finally:
+        app.stop()
+    if isinstance(app.failure, MemtopError):
+        raise app.failure
+    if app.failure is not None:
+        raise _own_failure(app.failure)
+    return 0
+
+
+def _own_failure(error: Exception) -> MemtopError:
+    """An error of memtop itself: the traceback goes to a file, one sentence to the person."""
+    trace = "".join(traceback.format_exception(error)).encode("utf-8", "replace")
+    name = time.strftime("memtop-crash-%Y%m%dT%H%M%SZ.txt", time.gmtime())
+    try:
+        where = f"please report it with {create_somewhere(name, trace)}"
+    except MemtopError:
+        where = "the report could not be written anywhere"
+    return MemtopError(
+        f"stopped by an error of its own ({type(error).__name__}); nothing was done to any process",
+        command=where,
+    )
+
+
+def run_screenshot(
+    source: Source,
+    tracker: Tracker,
+    state: State,
+    view: View,
+    options: argparse.Namespace,
+    out: str,
+) -> int:
+    """Write a picture of the screen to `out`; its ending says which kind."""
+    try:
+        width, _, height = options.size.lower().partition("x")
+        size = (int(width), int(height))
+        if not (10 <= size[0] <= 500 and 5 <= size[1] <= 300):
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"{options.size!r} is not a size such as 120x40") from None
+    kind = out.rpartition(".")[2].lower()
+    if kind not in ("svg", "png", "txt"):
+        raise UsageError(f"{out} ends neither in .svg nor .png nor .txt")
+    app = _app(source, tracker, state, view, options, sampling=False)
+    try:
+        picture = asyncio.run(_take(app, size, kind, options))
+    finally:
+        app.stop()
+        source.close()
+    create(out, as_bytes(picture, kind), force=options.force)
+    print(out, file=sys.stderr)
+    return 0
+
+
+async def _take(
+    app: MemtopApp, size: tuple[int, int], kind: str, options: argparse.Namespace
+) -> str:
+    """Run the app without a terminal: watch, press the keys, export."""
+    keys = [key for key in options.keys.split(",") if key]
+    async with app.run_test(size=size) as pilot:
+        begin = time.monotonic()
+        ticks = max(1, round(options.watch_s / options.interval))
+        for tick in range(1, ticks + 1):
+            at = begin + tick * options.interval
+            if not options.fake:  # a source with its own clock need not be waited for
+                await asyncio.sleep(max(0.0, at - time.monotonic()))
+            app.feed()
+        await pilot.press(*keys)
+        await pilot.pause()
+        app.feed()
+        await pilot.pause()
+        return app.picture(kind)

@@ -1,0 +1,77 @@
+"""The filter as it is typed: takes the place of the keys, says at once what is wrong."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from memtop.errors import FilterError
+from memtop.model.filter import Filter, parse
+
+
+class FilterBar(Horizontal):
+    """A line to type a filter into. What cannot be read leaves the filter before it in force."""
+
+    class Changed(Message):
+        """A filter that can be read."""
+
+        def __init__(self, made: Filter) -> None:
+            super().__init__()
+            self.made = made
+
+    class Closed(Message):
+        """Typing has ended; `keep` is False for Esc."""
+
+        def __init__(self, keep: bool) -> None:
+            super().__init__()
+            self.keep = keep
+
+    def compose(self) -> ComposeResult:
+        """The slash, the input, what is wrong."""
+        yield Static("/", id="slash")
+        yield Input(id="text", select_on_focus=False)
+        yield Static("", id="verdict", markup=False)
+
+    def open(self, text: str) -> None:
+        """Begin to type, with the filter in force."""
+        self.add_class("-open")
+        entry = self.query_one(Input)
+        entry.value = text
+        entry.cursor_position = len(text)
+        entry.focus()
+
+    def close(self) -> None:
+        """Hide the line."""
+        self.remove_class("-open")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody types."""
+        return self.has_class("-open")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Try the filter at each key."""
+        event.stop()
+        if not self.is_open:
+            return
+        verdict = self.query_one("#verdict", Static)
+        try:
+            made = parse(event.value)
+        except FilterError as error:
+            verdict.set_class(True, "-wrong")
+            verdict.update(f"at {error.position + 1}: {error.message}")
+            return
+        verdict.set_class(False, "-wrong")
+        verdict.update("")
+        self.post_message(self.Changed(made))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter keeps the filter."""
+        event.stop()
+        self.post_message(self.Closed(keep=True))
+
+    def key_escape(self) -> None:
+        """Esc clears it."""
+        self.post_message(self.Closed(keep=False))
