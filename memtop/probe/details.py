@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 import threading
 import time
 from collections import deque
@@ -52,16 +53,22 @@ class DetailReader:
         self._pss_since = time.monotonic()
         self._may_attach = _has_capability(_CAP_SYS_PTRACE)
 
-    def ask(self, kind: str, identity: Identity, *, urgent: bool = False) -> None:
-        """Queue a read of `kind` (`facts`, `usage` or `pss`); asked twice, it is read once."""
-        job = (kind, identity)
+    def ask(self, kind: str, identities: Iterable[Identity], *, urgent: bool = False) -> None:
+        """Queue reads of `kind` (`facts`, `usage` or `pss`); asked twice, one is done once."""
+        queue = self._urgent if urgent else self._patient
         with self._wake:
-            if job in self._pending or self._closed:
-                return
-            self._pending.add(job)
-            (self._urgent if urgent else self._patient).append(job)
-            self._hire()
-            self._wake.notify()
+            for identity in identities:
+                job = (kind, identity)
+                if job not in self._pending and not self._closed:
+                    self._pending.add(job)
+                    queue.append(job)
+
+    def go(self) -> None:
+        """Let the workers do what was asked."""
+        with self._wake:
+            if self._pending:
+                self._hire()
+                self._wake.notify()
 
     def drain(self) -> tuple[list[Facts], list[Usage]]:
         """What was read since the last call."""
@@ -143,16 +150,15 @@ class DetailReader:
 
     def _read_facts(self, folder: int, identity: Identity) -> Facts:
         try:
-            argv = parse.parse_argv(_slurp(folder, "cmdline"))
-            command: str | None = " ".join(mask_argv(argv, self._mask))
+            command: str | None = _command(_slurp(folder, "cmdline"), self._mask)
         except OSError:
             command = None
         try:
-            uid = int(parse.parse_keyed(_slurp(folder, "status"))["Uid"].split()[0])
-        except (OSError, ValueError, KeyError, IndexError):
+            uid = parse.parse_uid(_slurp(folder, "status"))
+        except (OSError, ValueError):
             uid = None
         try:
-            cgroup = parse.parse_cgroup(_slurp(folder, "cgroup"))
+            cgroup = _cgroup(_slurp(folder, "cgroup"))
         except OSError:
             cgroup = None
         exe, rights = self._read_rights(folder)
@@ -168,7 +174,7 @@ class DetailReader:
         rights: list[str] = []
         exe = None
         try:
-            exe = os.readlink("exe", dir_fd=folder)
+            exe = sys.intern(os.readlink("exe", dir_fd=folder))
             rights.append("smaps")
         except PermissionError:
             pass
@@ -235,6 +241,17 @@ def _slurp(folder: int, name: str) -> bytes:
         return os.read(fd, MAX_READ)
     finally:
         os.close(fd)
+
+
+# Workers share command lines and cgroups: each is parsed, masked and kept once.
+@lru_cache(maxsize=4096)
+def _command(raw: bytes, extra_mask: tuple[Pattern[str], ...]) -> str:
+    return " ".join(mask_argv(parse.parse_argv(raw), extra_mask))
+
+
+@lru_cache(maxsize=4096)
+def _cgroup(raw: bytes) -> str | None:
+    return parse.parse_cgroup(raw)
 
 
 @lru_cache(maxsize=4096)

@@ -71,6 +71,14 @@ def parse_keyed(data: bytes) -> dict[str, str]:
     }
 
 
+def parse_uid(data: bytes) -> int:
+    """The real user id in /proc/PID/status."""
+    begin = data.find(b"\nUid:")
+    if begin < 0:
+        raise ValueError("status without Uid")
+    return int(data[begin + 5 : begin + 64].split(None, 1)[0])
+
+
 def kib_of(pairs: dict[str, str], key: str) -> int | None:
     """A `… kB` value of a mapping that `parse_keyed` made; None when absent or not a number."""
     value = pairs.get(key, "").removesuffix(" kB").strip()

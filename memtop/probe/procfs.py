@@ -100,11 +100,11 @@ class ProcfsSource:
         self._tick += 1
         taken_at, clock_s = time.time(), time.monotonic()
         self._recheck_kernel()
-        ended, started = self._list()
         memory: list[Memory] = []
         activity: list[Activity] = []
         gone: list[_Process] = []
-        due = self._due(wanted, started)
+        ended, started = self._list(activity, clock_s)
+        due = self._due(wanted)
         due.update(self._sweep_memory(memory, gone))
         self._sweep_loose(memory, activity, gone, clock_s)
         self._sweep_stat(due.values(), activity, gone, clock_s)
@@ -184,7 +184,9 @@ class ProcfsSource:
 
     # -- each tick -------------------------------------------------------------------------
 
-    def _list(self) -> tuple[list[Identity], list[Started]]:
+    def _list(
+        self, activity: list[Activity], clock_s: float
+    ) -> tuple[list[Identity], list[Started]]:
         """Compare the directory with the one before: who ended, who is new."""
         try:
             names = set(os.listdir(self._root))
@@ -205,7 +207,7 @@ class ProcfsSource:
         for name in names - self._names:
             if not name.isdigit():
                 continue
-            begun = self._begin(int(name))
+            begun = self._begin(int(name), activity, clock_s)
             if begun is None:
                 failed.add(name)
             else:
@@ -229,7 +231,7 @@ class ProcfsSource:
                 pass
             self._names.discard(str(pid))
 
-    def _begin(self, pid: int) -> Started | None:
+    def _begin(self, pid: int, activity: list[Activity], clock_s: float) -> Started | None:
         """Open a new process; None when it is gone already or cannot be read."""
         keep = self._is_procfs and self._open + 2 <= self._room
         stat_fd = statm_fd = -1
@@ -238,7 +240,8 @@ class ProcfsSource:
             if keep:
                 statm_fd = os.open(f"{self._root}/{pid}/statm", _READ)
             # Read after both are open: an answer proves that both are of the same process.
-            stat = parse.parse_stat(os.pread(stat_fd, 1024, 0))
+            raw = os.pread(stat_fd, 1024, 0)
+            stat = parse.parse_stat(raw)
         except (OSError, ValueError):
             _close(stat_fd, statm_fd)
             return None
@@ -261,6 +264,7 @@ class ProcfsSource:
         process.statm_fd = statm_fd
         self._open += (process.stat_fd >= 0) + (statm_fd >= 0)
         (self._kept if keep else self._loose)[pid] = process
+        self._take_stat(process, stat, raw, activity, clock_s)
         return begun
 
     def _drop(self, process: _Process) -> bool:
@@ -308,7 +312,7 @@ class ProcfsSource:
             memory.append(Memory(process.pid, rss_kib, shared_kib))
         if text_pages != process.text_pages:
             if process.text_pages >= 0:  # another program: exec
-                self._details.ask("facts", process.identity, urgent=True)
+                self._details.ask("facts", (process.identity,), urgent=True)
             process.text_pages = text_pages
         return False
 
@@ -332,13 +336,14 @@ class ProcfsSource:
             except (OSError, ValueError):
                 gone.append(process)
 
-    def _due(self, wanted: Wanted, started: list[Started]) -> dict[int, _Process]:
+    def _due(self, wanted: Wanted) -> dict[int, _Process]:
         """Whose `stat` is read in this tick, by PID."""
+        if self._tick == 0:
+            return {}  # just read, as they were opened
         if wanted.all_cpu:
             return dict(self._processes)
         due = dict(self._phases[self._tick % PHASES])
-        pids = [*wanted.pids, *(begun.identity.pid for begun in started)]
-        due.update((pid, self._processes[pid]) for pid in pids if pid in self._processes)
+        due.update((pid, self._processes[pid]) for pid in wanted.pids if pid in self._processes)
         return due
 
     def _sweep_stat(
@@ -370,11 +375,20 @@ class ProcfsSource:
     def _note_stat(
         self, process: _Process, raw: bytes, activity: list[Activity], clock_s: float
     ) -> None:
-        """Take a `stat`; a process that was busy is reported once more when it rests."""
         try:
-            stat = parse.parse_stat(raw)
+            self._take_stat(process, parse.parse_stat(raw), raw, activity, clock_s)
         except ValueError:
             return
+
+    def _take_stat(
+        self,
+        process: _Process,
+        stat: parse.Stat,
+        raw: bytes,
+        activity: list[Activity],
+        clock_s: float,
+    ) -> None:
+        """Take a `stat`; a process that was busy is reported once more when it rests."""
         elapsed_s = clock_s - process.looked_at
         if process.cpu_ticks < 0 or elapsed_s >= CPU_OVER_S:
             if process.cpu_ticks >= 0:
@@ -383,7 +397,7 @@ class ProcfsSource:
             process.cpu_ticks, process.looked_at = stat.cpu_ticks, clock_s
         if process.name != stat.name:
             process.name = stat.name
-            self._details.ask("facts", process.identity, urgent=True)
+            self._details.ask("facts", (process.identity,), urgent=True)
         process.stat_raw = raw
         process.busy = process.cpu_percent != 0.0
         activity.append(
@@ -394,22 +408,24 @@ class ProcfsSource:
 
     def _ask(self, started: list[Started], wanted: Wanted) -> None:
         """Order the slow facts: of new processes, of those looked at, and in turn of the others."""
-        ask = self._details.ask
         looked_at = frozenset(self._processes if wanted.all_usage else wanted.pids)
-        for begun in started:
-            if not begun.kernel:
-                ask("facts", begun.identity, urgent=begun.identity.pid in looked_at)
-        kind = "pss" if wanted.pss else "usage"
-        for pid in looked_at:
-            process = self._processes.get(pid)
-            if process and (pid not in self._looked_at or (self._tick + pid) % PHASES == 0):
-                ask(kind, process.identity)
+        fresh = [begun.identity for begun in started if not begun.kernel]
+        self._details.ask("facts", [one for one in fresh if one.pid in looked_at], urgent=True)
+        self._details.ask("facts", fresh)
+        usage = [
+            self._processes[pid].identity
+            for pid in looked_at & self._processes.keys()
+            if pid not in self._looked_at or (self._tick + pid) % PHASES == 0
+        ]
+        self._details.ask("pss" if wanted.pss else "usage", usage)
         self._looked_at = looked_at
         turn = self._tick % FACTS_EVERY_TICKS
         if self._tick >= FACTS_EVERY_TICKS:
-            for pid, process in self._phases[self._tick % PHASES].items():
-                if pid % FACTS_EVERY_TICKS == turn:
-                    ask("facts", process.identity)
+            again = self._phases[self._tick % PHASES].values()
+            aged = [one.identity for one in again if one.pid % FACTS_EVERY_TICKS == turn]
+            self._details.ask("facts", aged)
+        if self._tick:  # the first sample is on the way to the first frame: nothing beside it
+            self._details.go()
 
     def _read_host(self) -> Host:
         try:

@@ -6,18 +6,21 @@ import asyncio
 import gc
 import signal
 import sys
+from typing import Any, cast
 
+from rich.console import RenderableType
 from textual.app import App
 from textual.binding import Binding
+from textual.screen import Screen
 
 from memtop.model.query import View
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
-from memtop.render.picture import svg
 from memtop.tui import keys, themes
 from memtop.tui.messages import Sampled, SamplingFailed
+from memtop.tui.paint import narrowed
 from memtop.tui.sampler import Sampler
 from memtop.tui.screens.main import MainScreen
 
@@ -69,9 +72,12 @@ class MemtopApp(App[None]):
             failed=lambda error: self.post_message(SamplingFailed(error)),
         )
 
+    def get_default_screen(self) -> MainScreen:
+        """The first screen."""
+        return self._main
+
     def on_mount(self) -> None:
-        """Show the first state, then begin to sample."""
-        self.push_screen(self._main)
+        """Begin to sample."""
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
@@ -98,6 +104,10 @@ class MemtopApp(App[None]):
         self.failure = message.error
         self.exit()
 
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send as little as possible to the terminal; see paint.py."""
+        super()._display(screen, cast("RenderableType", narrowed(renderable)))
+
     def _fatal_error(self) -> None:
         """An error of memtop's own: leave without a traceback; the command line keeps it."""
         self.failure = self._exception
@@ -105,6 +115,8 @@ class MemtopApp(App[None]):
 
     def picture(self, kind: str) -> str:
         """The screen as it is now: as text for `txt`, else as SVG."""
+        from memtop.render.picture import svg
+
         width, height = self.size
         # Textual has no public way to ask for the lines of a screen.
         update = self.screen._compositor.render_update(

@@ -14,7 +14,6 @@ from memtop.model.state import State
 from memtop.model.tracker import Tracker
 from memtop.paths import create, create_somewhere
 from memtop.probe.source import Source
-from memtop.render.picture import as_bytes
 from memtop.tui.app import MemtopApp
 
 
@@ -90,6 +89,8 @@ def run_screenshot(
     kind = out.rpartition(".")[2].lower()
     if kind not in ("svg", "png", "txt"):
         raise UsageError(f"{out} ends neither in .svg nor .png nor .txt")
+    from memtop.render.picture import as_bytes
+
     app = _app(source, tracker, state, view, options, sampling=False)
     try:
         picture = asyncio.run(_take(app, size, kind, options))

@@ -20,8 +20,6 @@ from memtop.probe.sample import Identity, Wanted
 from memtop.render.cells import heading_cells
 from memtop.render.summary import Notice, host_cells, key_cells, view_cells
 from memtop.tui import keys
-from memtop.tui.screens.help import HelpScreen
-from memtop.tui.screens.sort import SortScreen
 from memtop.tui.widgets.filterbar import FilterBar
 from memtop.tui.widgets.lines import Headings, KeyBar, Summary
 from memtop.tui.widgets.table import ProcessTable
@@ -195,6 +193,7 @@ class MainScreen(Screen[None]):
 
     def action_choose_sort(self) -> None:
         """Ask for the column to sort by."""
+        from memtop.tui.screens.sort import SortScreen  # not needed for the first frame
 
         def chosen(column: str | None) -> None:
             if column is not None:
@@ -278,4 +277,6 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Keys and signs."""
+        from memtop.tui.screens.help import HelpScreen  # not needed for the first frame
+
         self.app.push_screen(HelpScreen())

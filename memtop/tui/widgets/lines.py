@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -18,6 +17,7 @@ from textual.widget import Widget
 
 from memtop.render.cells import Cell
 from memtop.render.escape import ASCII
+from memtop.render.escape import cells as cell_width
 from memtop.tui.themes import ROLES
 
 MERGE_CELLS = 12  # two changes nearer than this are cheaper to paint as one
@@ -59,34 +59,50 @@ class Roles(Widget):
         return style + Style(bgcolor=on_cursor.bgcolor)
 
     def strip(self, pieces: Sequence[Cell], *, cursor: bool = False, head_end: int = 0) -> Strip:
-        """Cells as a strip. On the cursor row the pieces before cell `head_end` are its head."""
-        segments, x = [], 0
+        """Cells as a strip. On the cursor row the pieces before cell `head_end` are its head.
+
+        Neighbours of one style become one segment, and blanks take the style before them: every
+        change of style costs the terminal forty bytes.
+        """
+        segments: list[Segment] = []
         ascii_only = getattr(self.app, "ascii_only", False)
+        x = 0
         for text, role in pieces:
             if not text:
                 continue
+            head = 0 < x < head_end
+            x += cell_width(text)
+            style = self.role_style(role, cursor, head)
             shown = text.translate(ASCII) if ascii_only else text
-            segments.append(Segment(shown, self.role_style(role, cursor, 0 < x < head_end)))
-            x += len(text) if text.isascii() else cell_len(text)
+            if segments:
+                before, style_before, _ = segments[-1]
+                assert style_before is not None
+                if style is style_before or (
+                    text.isspace() and style.bgcolor == style_before.bgcolor
+                ):
+                    segments[-1] = Segment(before + shown, style_before)
+                    continue
+            segments.append(Segment(shown, style))
         return Strip(segments, x)
 
 
-def changed_spans(old: Strip, new: Strip) -> list[tuple[int, int]]:
-    """Where two strips differ, as (x, width); spans that lie near each other are one."""
+def changed_spans(old: Sequence[Cell], new: Sequence[Cell]) -> list[tuple[int, int]]:
+    """Where two lines differ, as (x, width); spans that lie near each other are one."""
     spans: list[tuple[int, int]] = []
-    if len(list(old)) != len(list(new)):
-        return [(0, max(old.cell_length, new.cell_length))]
+    width = max(sum(cell_width(text) for text, _ in old), sum(cell_width(text) for text, _ in new))
+    if len(old) != len(new):
+        return [(0, width)]
     x = 0
     for before, after in zip(old, new, strict=True):
-        width = after.cell_length
+        wide = cell_width(after[0])
         if before != after:
-            if before.cell_length != width:
-                return [(0, max(old.cell_length, new.cell_length))]
+            if cell_width(before[0]) != wide:
+                return [*spans, (x, width - x)]  # all that follows has moved
             if spans and x - (spans[-1][0] + spans[-1][1]) < MERGE_CELLS:
-                spans[-1] = (spans[-1][0], x + width - spans[-1][0])
+                spans[-1] = (spans[-1][0], x + wide - spans[-1][0])
             else:
-                spans.append((x, width))
-        x += width
+                spans.append((x, wide))
+        x += wide
     return spans
 
 
@@ -96,32 +112,33 @@ class Lines(Roles):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._pieces: list[list[Cell]] = []
-        self._drawn: list[Strip] = []
+        self._strips: dict[int, Strip] = {}
 
     def show(self, lines: list[list[Cell]]) -> None:
         """Show these lines from now on."""
-        strips = [self.strip(pieces) for pieces in lines]
-        same_height = len(strips) == len(self._drawn)
-        old, self._drawn, self._pieces = self._drawn, strips, lines
-        if not same_height:
+        old, self._pieces = self._pieces, lines
+        if len(old) != len(lines):
+            self._strips.clear()
             self.refresh()
             return
-        for y, (before, after) in enumerate(zip(old, strips, strict=True)):
+        for y, (before, after) in enumerate(zip(old, lines, strict=True)):
             for x, width in changed_spans(before, after):
+                self._strips.pop(y, None)
                 self.refresh(Region(x, y, width, 1))
 
     def notify_style_update(self) -> None:
         """Draw everything anew in the new theme."""
         super().notify_style_update()
-        if self._pieces:
-            self._drawn = [self.strip(pieces) for pieces in self._pieces]
+        self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
         """One line, as the compositor asks for it."""
-        blank = Strip.blank(self.size.width, self.role_style("dim"))
-        if y >= len(self._drawn):
-            return blank
-        return self._drawn[y].adjust_cell_length(self.size.width, self.role_style("dim"))
+        strip = self._strips.get(y)
+        if strip is None or strip.cell_length != self.size.width:
+            pieces = self._pieces[y] if y < len(self._pieces) else ()
+            strip = self.strip(pieces).adjust_cell_length(self.size.width, self.role_style("dim"))
+            self._strips[y] = strip
+        return strip
 
 
 class Summary(Lines):

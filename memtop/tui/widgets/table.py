@@ -7,7 +7,7 @@ a line. Text is made for visible lines only, so the cost does not grow with the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual import events
@@ -19,7 +19,7 @@ from textual.strip import Strip
 from memtop.model.query import Arrangement, Key, Line, View
 from memtop.model.state import State
 from memtop.probe.sample import Identity
-from memtop.render.cells import Scene, row_cells
+from memtop.render.cells import Cell, Scene, row_cells
 from memtop.render.layout import Layout, layout
 from memtop.render.sparkline import bin_of
 from memtop.tui.widgets.lines import Roles, changed_spans
@@ -29,9 +29,11 @@ CURSOR, TAG = "▌", "•"
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What stands on one line of the screen: from which facts it was made, and how it looks."""
+    """What stands on one line of the screen: the facts it was made of, and how it looks."""
 
     token: tuple[object, ...]
+    pieces: Sequence[Cell]
+    mark: str
     strip: Strip
 
 
@@ -74,7 +76,10 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
         self._scene = Scene(state, view, self.plan, self.baseline)
         size = Size(self.size.width, len(arrangement.lines))
         if size != self.virtual_size:
-            self.virtual_size = size
+            # Without the reactive's layout pass, which would repaint the whole screen.
+            self.set_reactive(ProcessTable.virtual_size, size)
+            if self.scroll_offset.y > self.max_scroll_y:
+                self.scroll_to(y=self.max_scroll_y, animate=False)
         self._paint_changes()
 
     def _keep_cursor(self, arrangement: Arrangement) -> None:
@@ -99,7 +104,10 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
                 continue
             fresh = self._make(top + y, token)
             self._drawn[y] = fresh
-            for x, width in changed_spans(drawn.strip, fresh.strip):
+            spans = changed_spans(drawn.pieces, fresh.pieces)
+            if drawn.mark != fresh.mark and CURSOR in (drawn.mark, fresh.mark):
+                spans = [(0, self.size.width)]
+            for x, width in spans:
                 self.refresh(Region(x, y, width, 1))
 
     def _token(self, place: int) -> tuple[object, ...]:
@@ -134,14 +142,15 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
         self.lines_made += 1
         lines, scene = self._arrangement.lines, self._scene
         if place >= len(lines) or scene is None:
-            return _Drawn(token, Strip.blank(self.size.width, self.role_style("dim")))
-        line = lines[place]
-        pieces = row_cells(line, scene, self._mark(line))
+            blank = (" " * self.size.width, "dim")
+            return _Drawn(token, (blank,), " ", self.strip((blank,)))
+        line, mark = lines[place], self._mark(lines[place])
+        pieces = row_cells(line, scene, mark)
         slot = scene.layout.slots[1]
         strip = self.strip(
             pieces, cursor=line.key == self.cursor, head_end=slot.x + slot.width
         ).adjust_cell_length(self.size.width, self.role_style("dim"))
-        return _Drawn(token, strip)
+        return _Drawn(token, pieces, mark, strip)
 
     def render_line(self, y: int) -> Strip:
         """One line of the window, as the compositor asks for it."""
