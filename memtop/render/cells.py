@@ -145,7 +145,8 @@ def _process(
         name = process_name(row, own=row.identity == scene.state.own)
     if line.folded and row is not None:
         name += f"  Σ {len(members)}"
-    guide = guide[: max(0, slot.width - 4)]
+    # Where the tree is deeper than the column is wide, its outer levels go.
+    guide = guide[max(0, len(guide) - max(4, slot.width - 12)) :]
     role = "bright" if (_rate(members) or 0) >= STRONG_RATE_BYTES_S else "dim"
     return [(guide, "faint"), (fit(name, slot.width - len(guide)), role)]
 

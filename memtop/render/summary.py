@@ -109,12 +109,30 @@ def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[C
         return [(f"paused {at}", "accent"), *word, ("   " + time, "text")]
     if width < 60:
         return [(time, "text")]
-    order = f"{LAYOUT_WORDS[view.layout]} {SORT_WORDS.get(view.sort, view.column.title)}"
+    order = f"{LAYOUT_WORDS[view.layout]} {SORT_WORDS.get(view.sort, view.sort)}"
     pieces: list[Cell] = [(order, "dim")]
     if width >= 112:
         interval = f"{state.interval_s:g} s"
         pieces += [(f"   {interval}   watched {units.duration(state.watched_s)}", "dim")]
     return [*pieces, ("   " if width >= 96 else "  ", "dim"), (time, "text")]
+
+
+def empty_cells(state: State, view: View) -> list[Cell]:
+    """What stands in the table when nothing does."""
+    if not view.filter:
+        return [
+            (" Nothing to show. ", "dim"),
+            ("memtop ps", "accent"),
+            (" lists everything.", "dim"),
+        ]
+    running = len(state.living())
+    return [
+        (" No process matches  ", "dim"),
+        (visible(view.filter.text.strip()), "bright"),
+        (".   ", "dim"),
+        ("Esc", "accent"),
+        (f" clears the filter, {running:,} are running.", "dim"),
+    ]
 
 
 def key_cells(

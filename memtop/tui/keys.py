@@ -57,9 +57,13 @@ FOOTER_ORDER = ("filter", "sort", "tag", "view", "pause", "baseline", "help", "q
 
 
 def bindings() -> list[BindingType]:
-    """The table as Textual bindings."""
+    """The table as Textual bindings.
+
+    They have priority, so that keys which arrive together (pasted, or over a slow line) act one
+    after the other: `/` opens the filter before what follows is typed into it.
+    """
     return [
-        Binding(key.keys, key.action, key.help, show=False, id=key.id, priority=key.id == "quit")
+        Binding(key.keys, key.action, key.help, show=False, id=key.id, priority=True)
         for key in KEYS
         if key.id != "quit"
     ]

@@ -103,7 +103,8 @@ class MainScreen(Screen[None]):
             self._arrangement = made
 
     def _change(self, view: View, *, sort: bool = True) -> None:
-        """Look in another way, at once."""
+        """Look in another way, at once; then rows do not move under the hands for a while."""
+        self._key_at = time.monotonic()
         self._view = view
         self._arrange(sort=sort)
         self._show()
@@ -148,12 +149,12 @@ class MainScreen(Screen[None]):
 
     # -- keys ------------------------------------------------------------------------------
 
-    def on_key(self, event: events.Key) -> None:
-        """Remember that hands are on the keys: rows do not move under them."""
-        self._key_at = time.monotonic()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key acts on the table while a filter is typed."""
+        return not self.query_one(FilterBar).is_open
 
     def on_process_table_looked(self) -> None:
-        """Other rows are looked at: the sampler reads those every tick."""
+        """Other rows are looked at: the sampler reads those every tick, and they stay put."""
         self._key_at = time.monotonic()
         self.app.look(self.wanted())  # type: ignore[attr-defined]
 
@@ -213,14 +214,13 @@ class MainScreen(Screen[None]):
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         """Each key of the filter counts at once."""
-        self._key_at = time.monotonic()
         self._change(replace(self._view, filter=message.made), sort=False)
 
     def on_filter_bar_closed(self, message: FilterBar.Closed) -> None:
         """Back to the table."""
         self.query_one(FilterBar).close()
         self.query_one(KeyBar).display = True
-        self.table.focus()
+        self.set_focus(self.table)
         if not message.keep:
             self._change(replace(self._view, filter=EVERYTHING), sort=False)
 

@@ -17,6 +17,7 @@ class SortScreen(ModalScreen[str | None]):
 
     BINDINGS = [
         Binding("escape,q,s", "dismiss(None)", "leave", show=False),
+        Binding("enter", "select", show=False),
         Binding("j", "down", show=False),
         Binding("k", "up", show=False),
     ]
@@ -45,11 +46,16 @@ class SortScreen(ModalScreen[str | None]):
         options = self.query_one(OptionList)
         ids = [column.id for column in self._columns]
         options.highlighted = ids.index(self._current) if self._current in ids else 0
-        options.focus()
+        self.set_focus(options)
+        self.set_class(self.app.size.height < 16, "-tiny")
 
     def action_down(self) -> None:
         """One column down."""
         self.query_one(OptionList).action_cursor_down()
+
+    def action_select(self) -> None:
+        """Take the column under the cursor."""
+        self.query_one(OptionList).action_select()
 
     def action_up(self) -> None:
         """One column up."""

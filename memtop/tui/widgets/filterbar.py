@@ -36,20 +36,21 @@ class FilterBar(Horizontal):
 
     def open(self, text: str) -> None:
         """Begin to type, with the filter in force."""
-        self.add_class("-open")
+        self.display = True
         entry = self.query_one(Input)
         entry.value = text
         entry.cursor_position = len(text)
-        entry.focus()
+        # focus() would wait for the next message, and keys typed meanwhile go to the table.
+        self.screen.set_focus(entry)
 
     def close(self) -> None:
         """Hide the line."""
-        self.remove_class("-open")
+        self.display = False
 
     @property
     def is_open(self) -> bool:
         """Whether somebody types."""
-        return self.has_class("-open")
+        return self.display
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Try the filter at each key."""

@@ -22,6 +22,7 @@ from memtop.probe.sample import Identity
 from memtop.render.cells import Cell, Scene, row_cells
 from memtop.render.layout import Layout, layout
 from memtop.render.sparkline import bin_of
+from memtop.render.summary import empty_cells
 from memtop.tui.widgets.lines import Roles, changed_spans
 
 CURSOR, TAG = "▌", "•"
@@ -113,6 +114,8 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
     def _token(self, place: int) -> tuple[object, ...]:
         """Everything that the look of a line depends on."""
         lines, scene = self._arrangement.lines, self._scene
+        if not lines and place == 1 and scene is not None:
+            return (scene.view.filter.text, len(scene.state.rows))
         if place >= len(lines) or scene is None:
             return ()
         line = lines[place]
@@ -142,8 +145,11 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
         self.lines_made += 1
         lines, scene = self._arrangement.lines, self._scene
         if place >= len(lines) or scene is None:
-            blank = (" " * self.size.width, "dim")
-            return _Drawn(token, (blank,), " ", self.strip((blank,)))
+            pieces: list[Cell] = [("", "dim")]
+            if token and scene is not None:
+                pieces = empty_cells(scene.state, scene.view)
+            strip = self.strip(pieces).adjust_cell_length(self.size.width, self.role_style("dim"))
+            return _Drawn(token, pieces, " ", strip)
         line, mark = lines[place], self._mark(lines[place])
         pieces = row_cells(line, scene, mark)
         slot = scene.layout.slots[1]
