@@ -7,20 +7,16 @@ It does no I/O and reads no clock: all times come with the samples.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import deque
 
 from memtop.model import forest
-from memtop.model.history import BUCKET_S, TICKS, History
+from memtop.model.history import History
 from memtop.model.state import HostRow, Row, State
+from memtop.model.timeline import RATE_OVER_S, Timeline
 from memtop.probe.sample import Activity, Facts, Identity, Memory, Sample, Started, Usage
 
-RATE_OVER_S = 60.0  # Δ is the change of the floor over this long,
-RATE_FROM_S = 20.0  # or over what there is, but not before this,
-FLOOR_S = 10.0  # the floor being the least value within this long
 ENDED_STAYS_S = 30.0
 WINDOW_S = 600.0  # births and deaths are counted over the time that a sparkline shows
-GAP_BUCKETS = 2
 
 _PYTHON = re.compile(r"(?:^|/)(?:python|pypy)[\d.]*[a-z]?\Z")
 
@@ -60,13 +56,8 @@ class Tracker:
     """Feeds on samples of one source, taken about every `interval_s` seconds."""
 
     def __init__(self, interval_s: float = 1.0, own: Identity | None = None) -> None:
-        self._interval_s = interval_s
         self._own = own
-        self._tick = -1
-        self._clocks: list[float] = []  # of the last ticks, as many as a history keeps
-        self._wall_minus_clock: float | None = None
-        self._bucket = 0
-        self._gaps: deque[tuple[int, int]] = deque(maxlen=64)
+        self._time = Timeline(interval_s)
         self._tracked: dict[Identity, _Tracked] = {}
         self._by_pid: dict[int, Identity] = {}
         self._rows: dict[Identity, Row] = {}
@@ -79,11 +70,15 @@ class Tracker:
 
     def feed(self, sample: Sample) -> State:
         """Take the next sample; the state after it."""
-        before_bucket = self._advance(sample.clock_s, sample.taken_at)
+        time = self._time
+        time.advance(sample.clock_s, sample.taken_at)
+        for moments in (self._births, self._deaths):
+            while moments and moments[0] < sample.clock_s - WINDOW_S:
+                moments.popleft()
         dirty: dict[Identity, _Tracked] = {}
         moved = self._end(sample, dirty)
         moved |= self._start(sample, dirty)
-        self._note_memory(sample, dirty, before_bucket)
+        self._note_memory(sample, dirty)
         moved |= self._note_activity(sample, dirty)
         for facts in sample.facts:
             if tracked := self._tracked.get(facts.identity):
@@ -100,60 +95,21 @@ class Tracker:
         if moved:
             self._children = forest.plant(self._parents())
         return State(
-            tick=self._tick,
-            bucket=self._bucket,
+            tick=time.tick,
+            bucket=time.bucket,
             taken_at=sample.taken_at,
             clock_s=sample.clock_s,
-            interval_s=self._interval_s,
-            watched_s=sample.clock_s - self._first_clock_s,
-            late_s=self._late_s,
-            host=self._note_host(sample, before_bucket),
+            interval_s=time.interval_s,
+            watched_s=sample.clock_s - time.first_clock_s,
+            late_s=time.late_s,
+            host=self._note_host(sample),
             rows=dict(self._rows),
             children=self._children,
             own=self._own,
             births=len(self._births),
             deaths=len(self._deaths),
-            gaps=tuple(self._gaps),
+            gaps=tuple(time.gaps),
         )
-
-    # -- time ------------------------------------------------------------------------------
-
-    def _advance(self, clock_s: float, taken_at: float) -> int:
-        """Move to the next tick; returns the bucket of the tick before."""
-        self._tick += 1
-        if self._wall_minus_clock is None:
-            # Buckets are aligned to the wall clock as it was at the start, and go with the clock
-            # that never jumps from then on.
-            self._wall_minus_clock = taken_at - clock_s
-            self._first_clock_s = clock_s
-        before_bucket, self._bucket = (
-            self._bucket,
-            int((clock_s + self._wall_minus_clock) // BUCKET_S),
-        )
-        self._late_s = 0.0
-        if self._tick == 0:
-            before_bucket = self._bucket
-        else:
-            elapsed_s = clock_s - self._clocks[-1]
-            self._late_s = max(0.0, elapsed_s - self._interval_s)
-            missed = self._bucket - before_bucket - 1
-            if missed >= GAP_BUCKETS and elapsed_s > 3 * self._interval_s:
-                self._gaps.append((before_bucket + 1, self._bucket - 1))
-        self._clocks.append(clock_s)
-        if len(self._clocks) > TICKS:
-            del self._clocks[0]
-        for times in (self._births, self._deaths):
-            while times and times[0] < clock_s - WINDOW_S:
-                times.popleft()
-        return before_bucket
-
-    def _tick_since(self, seconds: float) -> int:
-        """The first tick that is at most `seconds` old, as far as ticks are kept."""
-        place = bisect_left(self._clocks, self._clocks[-1] - seconds - 1e-6)
-        return self._tick - len(self._clocks) + 1 + place
-
-    def _clock_of(self, tick: int) -> float:
-        return self._clocks[tick - self._tick - 1]
 
     # -- what a sample says ----------------------------------------------------------------
 
@@ -198,7 +154,7 @@ class Tracker:
             self._tracked[identity] = dirty[identity] = tracked
             self._by_pid[identity.pid] = identity
             fresh.append(tracked)
-            if self._tick and not started.kernel:
+            if self._time.tick and not started.kernel:
                 self._births.append(sample.clock_s)
         for tracked in fresh:  # parents may come after their children
             tracked.parent = self._parent(tracked.started.identity, tracked.started.ppid)
@@ -209,10 +165,8 @@ class Tracker:
         parent = self._by_pid.get(ppid)
         return parent if parent and parent.start_ticks <= identity.start_ticks else None
 
-    def _note_memory(
-        self, sample: Sample, dirty: dict[Identity, _Tracked], before_bucket: int
-    ) -> None:
-        tick, bucket = self._tick, self._bucket
+    def _note_memory(self, sample: Sample, dirty: dict[Identity, _Tracked]) -> None:
+        tick, bucket, before_bucket = self._time.tick, self._time.bucket, self._time.before_bucket
         for memory in sample.memory:
             identity = self._by_pid.get(memory.pid)
             if identity is None:
@@ -244,15 +198,15 @@ class Tracker:
                 moved = True
         return moved
 
-    def _note_host(self, sample: Sample, before_bucket: int) -> HostRow:
-        host = sample.host
+    def _note_host(self, sample: Sample) -> HostRow:
+        host, time = sample.host, self._time
         rate = None
         if host.used_kib is not None:
             if self._host is None:
-                self._host = History(self._tick, self._bucket, host.used_kib)
+                self._host = History(time.tick, time.bucket, host.used_kib)
             elif self._host.kib != host.used_kib:
-                self._host.add(self._tick, self._bucket, host.used_kib, before_bucket)
-            rate = self._rate(self._host)
+                self._host.add(time.tick, time.bucket, host.used_kib, time.before_bucket)
+            rate = time.rate_bytes_s(self._host)
         return HostRow(host.name, host.total_kib, host.used_kib, rate)
 
     def _parents(self) -> dict[Identity, Identity | None]:
@@ -261,12 +215,12 @@ class Tracker:
     # -- what follows from it --------------------------------------------------------------
 
     def _update_rates(self, dirty: dict[Identity, _Tracked]) -> None:
-        begin = self._tick_since(RATE_OVER_S)
+        begin = self._time.tick_since(RATE_OVER_S)
         rested: list[Identity] = []
         for identity, tracked in self._lively.items():
             history = tracked.history
             assert history is not None
-            rate = self._rate(history)
+            rate = self._time.rate_bytes_s(history)
             if rate != tracked.rate_bytes_s:
                 tracked.rate_bytes_s = rate
                 dirty[identity] = tracked
@@ -274,21 +228,6 @@ class Tracker:
                 rested.append(identity)
         for identity in rested:
             del self._lively[identity]
-
-    def _rate(self, history: History) -> float | None:
-        """Bytes a second by which the floor of a history moves; None before 20 s."""
-        first = max(history.first_tick, self._tick_since(RATE_OVER_S))
-        now_s, first_s = self._clocks[-1], self._clock_of(first)
-        if now_s - first_s < RATE_FROM_S - self._interval_s / 4:  # deadlines are met a bit late
-            return None
-        if history.changed_tick <= first:
-            return 0.0
-        last_begin = max(self._tick_since(FLOOR_S), first + 1)
-        # As many ticks in the first window as there are in the last.
-        first_end = min(first + self._tick - last_begin, self._tick)
-        then = history.minimum(first, first_end)
-        now = history.minimum(last_begin, self._tick)
-        return 1024.0 * (now - then) / (self._clock_of(last_begin) - first_s)
 
     def _row(self, tracked: _Tracked, seen_at: float) -> Row:
         started, activity, facts = tracked.started, tracked.activity, tracked.facts

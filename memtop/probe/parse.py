@@ -41,7 +41,7 @@ def parse_stat(data: bytes) -> Stat:
         cpu_ticks=int(fields[11]) + int(fields[12]),
         threads=int(fields[17]),
         start_ticks=int(fields[19]),
-        rss_pages=int(fields[21].split()[0]),
+        rss_pages=int(fields[21]),
     )
 
 
@@ -74,9 +74,10 @@ def parse_keyed(data: bytes) -> dict[str, str]:
 def parse_uid(data: bytes) -> int:
     """The real user id in /proc/PID/status."""
     begin = data.find(b"\nUid:")
-    if begin < 0:
+    fields = data[begin + 5 : begin + 64].split(None, 1)
+    if begin < 0 or not fields:
         raise ValueError("status without Uid")
-    return int(data[begin + 5 : begin + 64].split(None, 1)[0])
+    return int(fields[0])
 
 
 def kib_of(pairs: dict[str, str], key: str) -> int | None:

@@ -19,9 +19,10 @@ from re import Pattern
 from memtop.errors import MemtopError
 from memtop.probe import descriptors, parse
 from memtop.probe.details import DetailReader
+from memtop.probe.handle import Handle, open_process, read
+from memtop.probe.host import HostReader
 from memtop.probe.sample import (
     Activity,
-    Host,
     Identity,
     Memory,
     Sample,
@@ -35,41 +36,6 @@ CPU_OVER_S = 0.5  # the kernel counts CPU in ticks of 10 ms: a share of less tha
 FACTS_EVERY_TICKS = 300  # facts are read again this often, staggered by PID
 WITHOUT_MEMORY = b"0 0 "  # statm of a process without memory: a zombie, or one that exits
 
-_READ = os.O_RDONLY | os.O_CLOEXEC
-
-
-class _Process:
-    """What the source keeps about one process between two ticks."""
-
-    __slots__ = (
-        "busy",
-        "cpu_percent",
-        "cpu_ticks",
-        "identity",
-        "looked_at",
-        "name",
-        "pid",
-        "rss_kib",
-        "shared_kib",
-        "stat_fd",
-        "stat_raw",
-        "statm_fd",
-        "statm_raw",
-        "text_pages",
-    )
-
-    def __init__(self, identity: Identity, name: str) -> None:
-        self.identity = identity
-        self.pid = identity.pid
-        self.name = name
-        self.stat_fd = self.statm_fd = -1
-        self.stat_raw = self.statm_raw = b""
-        self.text_pages = self.rss_kib = self.shared_kib = -1
-        self.cpu_ticks = -1
-        self.cpu_percent: float | None = None
-        self.looked_at = 0.0
-        self.busy = True
-
 
 class ProcfsSource:
     """Samples of the processes below `root`; see `memtop.probe.source.Source`."""
@@ -82,18 +48,16 @@ class ProcfsSource:
         self._tick_hz = os.sysconf("SC_CLK_TCK")
         self._tick = -1
         self._names: set[str] = set()
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[int, Handle] = {}
         self._kernel: dict[int, Identity] = {}
-        self._kept: dict[int, _Process] = {}
-        self._loose: dict[int, _Process] = {}
+        self._kept: dict[int, Handle] = {}
+        self._loose: dict[int, Handle] = {}
         self._looked_at: frozenset[int] = frozenset()
-        self._phases: list[dict[int, _Process]] = [{} for _ in range(PHASES)]
+        self._phases: list[dict[int, Handle]] = [{} for _ in range(PHASES)]
         self._details = DetailReader(self._root, mask=mask)
-        self._boot_at = self._read_boot_time()
-        self._is_procfs = self._check()
-        self.own = self._find_own()
+        self._host = HostReader(self._root)
+        self.own = self._host.own
         self.live = self.own is not None and self.own.pid == os.getpid()
-        self._host_name = self._read_host_name()
 
     def sample(self, wanted: Wanted) -> Sample:
         """Look at every process now."""
@@ -102,7 +66,7 @@ class ProcfsSource:
         self._recheck_kernel()
         memory: list[Memory] = []
         activity: list[Activity] = []
-        gone: list[_Process] = []
+        gone: list[Handle] = []
         ended, started = self._list(activity, clock_s)
         due = self._due(wanted)
         due.update(self._sweep_memory(memory, gone))
@@ -117,7 +81,7 @@ class ProcfsSource:
         return Sample(
             taken_at=taken_at,
             clock_s=clock_s,
-            host=self._read_host(),
+            host=self._host.sample(),
             ended=tuple(ended),
             started=tuple(started),
             memory=tuple(m for m in memory if m.pid in self._processes),
@@ -135,52 +99,6 @@ class ProcfsSource:
         self._details.close()
         for process in list(self._processes.values()):
             self._drop(process)
-
-    # -- once ------------------------------------------------------------------------------
-
-    def _check(self) -> bool:
-        """Whether `root` is a procfs; MemtopError when it holds no processes at all."""
-        try:
-            pids = [name for name in os.listdir(self._root) if name.isdigit()]
-        except OSError as error:
-            raise MemtopError(f"cannot read {self._root}: {error.strerror}") from None
-        if not pids:
-            raise MemtopError(
-                f"{self._root} holds no process folders", command="memtop --procfs /proc"
-            )
-        try:
-            # A procfs file has no size before it is read; a copy of one has.
-            return all(os.stat(f"{self._root}/{pid}/stat").st_size == 0 for pid in pids[:1])
-        except OSError:
-            return True
-
-    def _find_own(self) -> Identity | None:
-        """memtop's own identity, if `root/self` is this very process."""
-        try:
-            pid = int(os.readlink(f"{self._root}/self"))
-            there = parse.parse_stat(_read(f"{self._root}/{pid}/stat"))
-            here = parse.parse_stat(_read("/proc/self/stat"))
-        except (OSError, ValueError):
-            return None
-        if not self._is_procfs or there.start_ticks != here.start_ticks:
-            return None
-        return Identity(there.start_ticks, pid)
-
-    def _read_boot_time(self) -> float | None:
-        try:
-            for line in _read(f"{self._root}/stat", 1 << 20).splitlines():
-                if line.startswith(b"btime "):
-                    return float(line.split()[1])
-        except (OSError, ValueError, IndexError):
-            pass
-        return None
-
-    def _read_host_name(self) -> str:
-        try:
-            raw = _read(f"{self._root}/sys/kernel/hostname")
-            return raw.decode("utf-8", "surrogateescape").strip() or "unknown"
-        except OSError:
-            return "unknown"
 
     # -- each tick -------------------------------------------------------------------------
 
@@ -224,7 +142,7 @@ class ProcfsSource:
         turn = self._tick % KERNEL_EVERY_TICKS
         for pid in [pid for pid in self._kernel if pid % KERNEL_EVERY_TICKS == turn]:
             try:
-                stat = parse.parse_stat(_read(f"{self._root}/{pid}/stat"))
+                stat = parse.parse_stat(read(f"{self._root}/{pid}/stat"))
                 if stat.start_ticks == self._kernel[pid].start_ticks:
                     continue
             except (OSError, ValueError):
@@ -233,57 +151,48 @@ class ProcfsSource:
 
     def _begin(self, pid: int, activity: list[Activity], clock_s: float) -> Started | None:
         """Open a new process; None when it is gone already or cannot be read."""
-        keep = self._is_procfs and self._open + 2 <= self._room
-        stat_fd = statm_fd = -1
+        keep = self._host.is_procfs and self._open + 2 <= self._room
         try:
-            stat_fd = os.open(f"{self._root}/{pid}/stat", _READ)
-            if keep:
-                statm_fd = os.open(f"{self._root}/{pid}/statm", _READ)
-            # Read after both are open: an answer proves that both are of the same process.
-            raw = os.pread(stat_fd, 1024, 0)
-            stat = parse.parse_stat(raw)
+            process, stat, raw = open_process(
+                f"{self._root}/{pid}",
+                pid,
+                keep_statm=keep,
+                # With half of the room used, `stat` is opened anew each time, so that the other
+                # half suffices for everybody's `statm`.
+                keep_stat=keep and self._open < self._room // 2,
+            )
         except (OSError, ValueError):
-            _close(stat_fd, statm_fd)
             return None
-        identity = Identity(stat.start_ticks, pid)
-        started_at = self._boot_at and self._boot_at + stat.start_ticks / self._tick_hz
-        begun = Started(identity, stat.ppid, stat.name, started_at, stat.kernel)
+        boot_at = self._host.boot_at
+        started_at = None if boot_at is None else boot_at + stat.start_ticks / self._tick_hz
+        begun = Started(process.identity, stat.ppid, stat.name, started_at, stat.kernel)
         if stat.kernel:
-            _close(stat_fd, statm_fd)
-            self._kernel[pid] = identity
+            self._kernel[pid] = process.identity
             return begun
-        process = _Process(identity, stat.name)
         self._processes[pid] = process
         self._phases[pid % PHASES][pid] = process
-        # With half of the room used, `stat` is opened anew each time, so that the other half
-        # suffices for everybody's `statm`.
-        if keep and self._open < self._room // 2:
-            process.stat_fd = stat_fd
-        else:
-            os.close(stat_fd)
-        process.statm_fd = statm_fd
-        self._open += (process.stat_fd >= 0) + (statm_fd >= 0)
+        self._open += process.descriptors
         (self._kept if keep else self._loose)[pid] = process
         self._take_stat(process, stat, raw, activity, clock_s)
         return begun
 
-    def _drop(self, process: _Process) -> bool:
+    def _drop(self, process: Handle) -> bool:
         """Forget a process; False if that was done before."""
         if self._processes.get(process.pid) is not process:
             return False
         del self._processes[process.pid]
         del self._phases[process.pid % PHASES][process.pid]
         del (self._kept if process.statm_fd >= 0 else self._loose)[process.pid]
-        self._open -= (process.stat_fd >= 0) + (process.statm_fd >= 0)
-        _close(process.stat_fd, process.statm_fd)
+        self._open -= process.descriptors
+        process.close()
         self._names.discard(str(process.pid))
         self._details.forget(process.identity)
         return True
 
-    def _sweep_memory(self, memory: list[Memory], gone: list[_Process]) -> dict[int, _Process]:
+    def _sweep_memory(self, memory: list[Memory], gone: list[Handle]) -> dict[int, Handle]:
         """`statm` of every kept process; returns those that have lost their memory just now."""
         pread = os.pread
-        fading: dict[int, _Process] = {}
+        fading: dict[int, Handle] = {}
         for process in self._kept.values():
             try:
                 raw = pread(process.statm_fd, 128, 0)
@@ -296,7 +205,7 @@ class ProcfsSource:
                 fading[process.pid] = process
         return fading
 
-    def _note_memory(self, process: _Process, raw: bytes, memory: list[Memory]) -> bool:
+    def _note_memory(self, process: Handle, raw: bytes, memory: list[Memory]) -> bool:
         """Take a changed `statm`; True when the process has no memory any more."""
         process.statm_raw = raw
         try:
@@ -320,23 +229,20 @@ class ProcfsSource:
         self,
         memory: list[Memory],
         activity: list[Activity],
-        gone: list[_Process],
+        gone: list[Handle],
         clock_s: float,
     ) -> None:
         """Processes without descriptors: `stat` tells each time whether it is still the same."""
         for process in self._loose.values():
             try:
-                raw = _read(f"{self._root}/{process.pid}/stat")
-                if parse.parse_stat(raw).start_ticks != process.identity.start_ticks:
-                    raise ProcessLookupError
-                self._note_stat(process, raw, activity, clock_s)
-                statm = _read(f"{self._root}/{process.pid}/statm")
+                self._note_stat(process, process.read_stat(), activity, clock_s)
+                statm = read(f"{process.folder}/statm")
                 if statm != process.statm_raw:
                     self._note_memory(process, statm, memory)
             except (OSError, ValueError):
                 gone.append(process)
 
-    def _due(self, wanted: Wanted) -> dict[int, _Process]:
+    def _due(self, wanted: Wanted) -> dict[int, Handle]:
         """Whose `stat` is read in this tick, by PID."""
         if self._tick == 0:
             return {}  # just read, as they were opened
@@ -348,22 +254,16 @@ class ProcfsSource:
 
     def _sweep_stat(
         self,
-        due: Iterable[_Process],
+        due: Iterable[Handle],
         activity: list[Activity],
-        gone: list[_Process],
+        gone: list[Handle],
         clock_s: float,
     ) -> None:
-        pread = os.pread
         for process in due:
+            if process.statm_fd < 0:
+                continue  # a loose one, read already
             try:
-                if process.stat_fd >= 0:
-                    raw = pread(process.stat_fd, 1024, 0)
-                elif process.statm_fd >= 0:
-                    raw = _read(f"{self._root}/{process.pid}/stat")
-                    if parse.parse_stat(raw).start_ticks != process.identity.start_ticks:
-                        raise ProcessLookupError
-                else:
-                    continue  # a loose one, read already
+                raw = process.read_stat()
             except (OSError, ValueError):
                 gone.append(process)
                 continue
@@ -373,7 +273,7 @@ class ProcfsSource:
                 self._note_stat(process, raw, activity, clock_s)
 
     def _note_stat(
-        self, process: _Process, raw: bytes, activity: list[Activity], clock_s: float
+        self, process: Handle, raw: bytes, activity: list[Activity], clock_s: float
     ) -> None:
         try:
             self._take_stat(process, parse.parse_stat(raw), raw, activity, clock_s)
@@ -382,7 +282,7 @@ class ProcfsSource:
 
     def _take_stat(
         self,
-        process: _Process,
+        process: Handle,
         stat: parse.Stat,
         raw: bytes,
         activity: list[Activity],
@@ -426,26 +326,3 @@ class ProcfsSource:
             self._details.ask("facts", aged)
         if self._tick:  # the first sample is on the way to the first frame: nothing beside it
             self._details.go()
-
-    def _read_host(self) -> Host:
-        try:
-            pairs = parse.parse_keyed(_read(f"{self._root}/meminfo", 8192))
-        except OSError:
-            return Host(self._host_name, None, None)
-        total, available = parse.kib_of(pairs, "MemTotal"), parse.kib_of(pairs, "MemAvailable")
-        used = None if total is None or available is None else total - available
-        return Host(self._host_name, total, used)
-
-
-def _read(path: str, limit: int = 4096) -> bytes:
-    fd = os.open(path, _READ)
-    try:
-        return os.read(fd, limit)
-    finally:
-        os.close(fd)
-
-
-def _close(*fds: int) -> None:
-    for fd in fds:
-        if fd >= 0:
-            os.close(fd)

@@ -14,7 +14,7 @@ from memtop.model.filter import is_growing, number_of
 from memtop.model.history import BUCKET_S
 from memtop.model.query import Line, View
 from memtop.model.state import Row, State
-from memtop.model.tracker import RATE_FROM_S
+from memtop.model.timeline import RATE_FROM_S
 from memtop.probe.sample import Identity
 from memtop.render.escape import fit, visible
 from memtop.render.layout import Layout, Slot

@@ -1,0 +1,79 @@
+"""Secrets in command lines."""
+
+import re
+
+import pytest
+
+from memtop.secrets import MASK, is_secret_name, mask_argv
+
+SECRET = "hunter2SECRET"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["app", "--password", SECRET],
+        ["app", f"--password={SECRET}"],
+        ["app", "-password", SECRET],
+        ["app", "--db-password", SECRET, "--port", "80"],
+        ["mysql", "-u", "root", f"-p{SECRET}", "shop"],
+        ["mysqldump", "-p123456"],
+        ["env", f"AWS_SECRET_ACCESS_KEY={SECRET}", "python"],
+        ["env", f"API_KEY={SECRET}"],
+        ["curl", "-H", f"Authorization: Bearer {SECRET}"],
+        ["curl", "-H", f"Authorization: token {SECRET}"],
+        ["curl", "-u", f"bob:{SECRET}", "http://x"],
+        ["celery", "-b", f"redis://:{SECRET}@cache:6379/0"],
+        ["app", f"postgresql://shop:{SECRET}@db/shop?sslmode=require"],
+        ["git", "clone", f"https://{SECRET}abcdefgh@example.org/x"],
+        ["app", f"https://example.org/hook?token={SECRET}&x=1"],
+        ["sh", "-c", f"PGPASSWORD={SECRET} psql -h db"],
+        ["sh", "-c", f"mysql -uroot -p{SECRET} shop"],
+        ["sh", "-c", f"app --token {SECRET} --port 80"],
+        ["python", "-c", f"connect(user='a', password='{SECRET}')"],
+        ["app", f'{{"password": "{SECRET}", "n": 1}}'],
+        ["java", f"-Dspring.datasource.password={SECRET}"],
+        ["app", f"ghp_{SECRET}{SECRET}"],
+        ["app", f"--dbPassword={SECRET}"],
+        [f"app: serve --secret {SECRET}"],
+    ],
+)
+def test_secrets_do_not_leave(argv):
+    """In every form in which people pass secrets, the value is replaced and the rest stays."""
+    masked = " ".join(mask_argv(argv))
+
+    assert SECRET not in masked
+    assert "123456" not in masked
+    assert MASK in masked
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["python", "-m", "tracker.main", "--port", "8080"],
+        ["uvicorn", "app:app", "--max-tokens", "100", "--key-file", "/etc/ssl/a.pem"],
+        ["redis-server", "*:6379"],
+        ["ssh", "-p2222", "git@example.org"],
+        ["python", "-c", "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5)"],
+        ["app", "--tokenizer", "bert", "--token-url", "https://example.org/a"],
+        ["gunicorn: worker [shop.wsgi:application]"],
+    ],
+)
+def test_ordinary_command_lines_are_left_alone(argv):
+    """What is no secret stays as it is."""
+    assert mask_argv(argv) == tuple(argv)
+
+
+def test_own_patterns_hide_whole_matches():
+    """Patterns of a user hide what they match."""
+    assert mask_argv(["app", "tenant-4711"], [re.compile(r"tenant-\d+")]) == ("app", MASK)
+
+
+def test_names_are_judged_by_their_words():
+    """A name is secret by a word in it, unless it names something about the secret."""
+    assert is_secret_name("DB_PASSWORD")
+    assert is_secret_name("apiKey")
+    assert is_secret_name("x-auth-token")
+    assert not is_secret_name("password-file")
+    assert not is_secret_name("monkey")
+    assert not is_secret_name("keyboard")
