@@ -97,7 +97,6 @@ def _term(text: str, position: int) -> tuple[Predicate, int]:
     if comparison:
         return _comparison(text, comparison)
     alternatives = []
-    start = position
     while True:
         predicate, position = _word(text, position)
         alternatives.append(predicate)
@@ -106,8 +105,6 @@ def _term(text: str, position: int) -> tuple[Predicate, int]:
         position += 1
         if position >= len(text) or text[position].isspace():
             break  # a trailing comma, while somebody types on
-    if position == start:
-        raise FilterError("nothing to look for", position)
     return _any_of(alternatives), position
 
 
@@ -147,6 +144,8 @@ def _value(text: str, position: int) -> tuple[str, int]:
     end = position
     while end < len(text) and not text[end].isspace() and text[end] != ",":
         end += 1
+    if end == position:
+        raise FilterError("nothing to look for", position)
     return text[position:end], end
 
 

@@ -127,8 +127,10 @@ class _Arranger:
         value = number_of(column, row, self.state)
         if column.id == "rate":
             return (sign * _steps(value), -_steps(row.rss_kib))
-        if column.kind in ("size", "percent", "bytes_s"):
+        if column.kind in ("size", "bytes_s"):
             return (sign * _steps(value),)
+        if column.kind == "percent":
+            return (sign * round(value or 0),)
         return (math.inf if value is None else sign * value,)
 
     def _sorted(self, identities: list[Identity]) -> list[Identity]:

@@ -63,7 +63,7 @@ def layout(width: int, sort: str, pid_width: int = 5, since: bool = False) -> La
     taken = 1 + pid_width + 1 + sum(slot[2] + 2 for slot in tail) + 1
     while taken + 8 > width and len(tail) > 2:
         # Too narrow: what is asked for least goes first, RSS and Δ never.
-        for name in ("state", "user", "spark", "swap", column.id):
+        for name in ("state", "user", "spark", "swap", "since", column.id):
             going = next((slot for slot in tail if slot[0] == name), None)
             if going is not None and name not in ("rss", "rate"):
                 tail.remove(going)

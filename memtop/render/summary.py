@@ -173,9 +173,8 @@ def _spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int)
     if _width(left) + _width(middle) + _width(right) + 2 > inner:
         middle = []
     if _width(left) + _width(right) + 1 > inner:
-        right = [] if _width(left) <= inner else right
-    if _width(left) + _width(right) + 1 > inner:
-        left = _cut(left, max(0, inner - (_width(right) + 1 if right else 0)))
+        right = []
+    left = _cut(left, inner)
     free = max(0, inner - _width(left) - _width(middle) - _width(right))
     # The middle stands at two thirds of the free room, so that it hardly moves with the name.
     before = free if not middle else max(2, free * 2 // 3) if free > 4 else free // 2
