@@ -62,7 +62,7 @@ class Tracker:
         self._by_pid: dict[int, Identity] = {}
         self._rows: dict[Identity, Row] = {}
         self._lively: dict[Identity, _Tracked] = {}
-        self._ended: deque[Identity] = deque()
+        self._ended: deque[_Tracked] = deque()
         self._births: deque[float] = deque()
         self._deaths: deque[float] = deque()
         self._children: forest.Children = {None: ()}
@@ -129,17 +129,19 @@ class Tracker:
                 self._forget(identity)
                 moved = True
                 continue
-            self._ended.append(identity)
+            self._ended.append(tracked)
             self._deaths.append(sample.clock_s)
         while self._ended:
-            identity = self._ended[0]
-            ended_at = self._tracked[identity].ended_at or 0.0
+            tracked = self._ended[0]
+            ended_at = tracked.ended_at or 0.0
             # Wall time may jump backwards: what ended in the future goes, too.
             if 0 <= sample.taken_at - ended_at < ENDED_STAYS_S:
                 break
             self._ended.popleft()
-            self._forget(identity)
-            moved = True
+            # A PID that is reused within one clock tick (10 ms) has the identity of the dead one.
+            if self._tracked.get(tracked.started.identity) is tracked:
+                self._forget(tracked.started.identity)
+                moved = True
         return moved
 
     def _forget(self, identity: Identity) -> None:

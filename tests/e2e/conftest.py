@@ -6,6 +6,7 @@ asked for, and fails with the whole pane when that takes too long.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -37,16 +38,16 @@ echo EXIT $code
 exec cat
 """
 
+# It leaves its parent, so that above it in the tree there is nothing but PID 1.
 FAMILY = """\
-import subprocess, sys
-born = [
-    subprocess.Popen([sys.executable, name], stdin=subprocess.PIPE)
-    for name in ("small.py", "quarry.py")
-]
-print("ready", flush=True)
-for name in sys.stdin:
-    born.append(subprocess.Popen([sys.executable, name.strip()], stdin=subprocess.PIPE))
-    print("ready", flush=True)
+import json, os, subprocess, sys
+if os.fork():
+    os._exit(0)
+print(os.getpid(), flush=True)
+born = []
+for line in sys.stdin:
+    born.append(subprocess.Popen([sys.executable, *json.loads(line)], stdin=subprocess.PIPE))
+    print(born[-1].pid, flush=True)
 """
 HOLDS = "import sys\nheld = b'x' * ({mib} << 20)\nsys.stdin.read()\n"
 
@@ -59,7 +60,8 @@ class Terminal:
         self.folder = folder
         name = f"memtop-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._tmux_command = [TMUX, "-u", "-L", name, "-f", "/dev/null"]
-        dropped = ("COLORTERM", "NO_COLOR", "TMUX", "TMUX_PANE", "ENV", "TERM")
+        # pytest imports readline, which puts COLUMNS and LINES into the environment.
+        dropped = "COLORTERM NO_COLOR COLUMNS LINES TMUX TMUX_PANE ENV TERM".split()
         self._env = {
             key: value
             for key, value in os.environ.items()
@@ -141,6 +143,18 @@ class Terminal:
         """The line that has a text in it, "" if none has."""
         return next((line for line in self.lines() if text in line), "")
 
+    def go_to(self, text: str) -> None:
+        """Move the cursor down from the first row to the row that has a text in it."""
+        self.keys("Home")
+        self.wait("▌")
+        for _ in self.lines():
+            here = self.row("▌")
+            if text in here:
+                return
+            self.keys("Down")
+            self.wait_until(lambda screen, left=here: left not in screen, "moves the cursor")
+        raise AssertionError(f"no row with {text!r}:\n{self.screen()}")
+
     def flag(self, name: str) -> str:
         """A format variable of tmux, such as `cursor_flag`."""
         return self.tmux("display-message", "-p", f"#{{{name}}}").strip()
@@ -194,24 +208,26 @@ class Family:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.pid = self._process.pid
-        self._ready()
+        self.pid = self._read_pid()
+        self.small = self.bear("small.py")
+        self.quarry = self.bear("quarry.py")
 
-    def bear(self, name: str) -> None:
-        """Start one more child, and return when it is there."""
+    def bear(self, *arguments: str) -> int:
+        """Start one more child, Python with these arguments; returns its process id."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.write(json.dumps(arguments) + "\n")
         self._process.stdin.flush()
-        self._ready()
+        return self._read_pid()
 
-    def _ready(self) -> None:
+    def _read_pid(self) -> int:
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        """End it; its children end when their pipes close."""
+        """End it; its children end because their pipes do."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
+        self._process.stdout.read()  # until the last of them has closed it
         self._process.stdout.close()
         self._process.wait(LIMIT_S)
 

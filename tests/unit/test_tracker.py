@@ -92,6 +92,21 @@ def test_a_reused_pid_has_no_history():
     assert (later.births, later.deaths) == (1, 1)
 
 
+def test_a_pid_reused_within_a_clock_tick_lives_on():
+    """Two processes with one PID and one start: the second begins anew, and does not go."""
+    source, tracker = FakeSource(), Tracker()
+    first = source.spawn(10, rss_mib=500)
+    watch(source, tracker, 3)
+    source.end(10)
+    second = source.spawn(10, rss_mib=5)
+    second.identity = first.identity
+
+    state = watch(source, tracker, int(ENDED_STAYS_S) + 5)
+
+    assert row(state, 10).rss_kib == 5 * MIB
+    assert row(state, 10).ended_at is None
+
+
 def test_children_follow_their_parents():
     """A child whose parent ends moves to the one that inherits it; ended rows keep their place."""
     source, tracker = FakeSource(), Tracker()
