@@ -1,8 +1,6 @@
 """`python -m memtop` is `memtop`."""
 
-import sys
-
-from memtop.cli import main
+from memtop.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -11,8 +11,10 @@ import io
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from memtop import __version__
 from memtop.columns import BY_ID, COLUMNS
@@ -28,6 +30,19 @@ from memtop.units import parse_duration_s
 LEAST_INTERVAL_S = 0.1
 SETTLE_S = 2.0  # how long `ps` waits for command lines that a process's own lock holds back
 COLOR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
+
+
+def entry() -> NoReturn:
+    """The console command: run, and end even if a thread of a library hangs on a dead terminal."""
+    code = main()
+    stuck = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    for thread in stuck:
+        thread.join(timeout=0.3)
+    if any(thread.is_alive() for thread in stuck):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

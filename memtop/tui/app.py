@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import select
 import signal
 import sys
+import threading
 from typing import Any, cast
 
 from rich.console import RenderableType
@@ -24,6 +27,7 @@ from memtop.tui.paint import narrowed
 from memtop.tui.sampler import Sampler
 from memtop.tui.screens.main import MainScreen
 
+LEAVE_WITHIN_S = 0.8  # after a signal
 SWITCH_INTERVAL_S = 0.001  # so that a key waits no longer than this for the sampling thread
 
 
@@ -81,11 +85,28 @@ class MemtopApp(App[None]):
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit)
+                loop.add_signal_handler(number, self._leave, number)
         if self._sampling:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             gc.freeze()  # what start-up made stays for good: collections need not look at it
             self._sampler.start()
+
+    def _leave(self, number: int) -> None:
+        """A signal asks memtop to end; Textual may hang on a dead terminal, so not for long."""
+        watchdog = threading.Timer(LEAVE_WITHIN_S, os._exit, [128 + number])
+        watchdog.daemon = True
+        watchdog.start()
+        self.exit()
+
+    def _check_terminal(self) -> None:
+        """A terminal that went without a signal (nohup, a lost session) ends memtop, too."""
+        if self.is_headless or self._sampling is False:
+            return
+        poll = select.poll()
+        poll.register(0, select.POLLIN)
+        gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
+        if any(event & gone for _, event in poll.poll(0)):
+            self._leave(signal.SIGHUP)
 
     def look(self, wanted: Wanted) -> None:
         """Tell the sampler what is looked at."""
@@ -97,6 +118,7 @@ class MemtopApp(App[None]):
 
     def on_sampled(self, message: Sampled) -> None:
         """A new state from the thread."""
+        self._check_terminal()
         self._main.show_state(message.state)
 
     def on_sampling_failed(self, message: SamplingFailed) -> None:

@@ -23,8 +23,6 @@ import pytest
 TMUX = shutil.which("tmux")
 LIMIT_S = 20.0
 POLL_S = 0.05
-SHELL = "$$"  # as an argument: the process id of the shell in the pane, whose child memtop is
-BEFORE = "text from before the start"
 
 # The pane waits for Enter, so that its bytes can be recorded from the first one on.
 SCRIPT = """\
@@ -54,6 +52,9 @@ HOLDS = "import sys\nheld = b'x' * ({mib} << 20)\nsys.stdin.read()\n"
 
 class Terminal:
     """A pane with a shell that runs one command; `folder` is the working directory."""
+
+    SHELL = "$$"  # as an argument: the process id of the shell in the pane, whose child memtop is
+    BEFORE = "text from before the start"
 
     def __init__(self, folder: Path) -> None:
         assert TMUX is not None
@@ -94,9 +95,9 @@ class Terminal:
     ) -> None:
         """Start Python with a program and arguments, memtop if nothing else is said."""
         words = [sys.executable, *program, *arguments]
-        command = " ".join(word if word == SHELL else shlex.quote(word) for word in words)
+        command = " ".join(word if word == self.SHELL else shlex.quote(word) for word in words)
         script = self.folder / "pane.sh"
-        script.write_text(SCRIPT.format(before=BEFORE, command=command))
+        script.write_text(SCRIPT.format(before=self.BEFORE, command=command))
         settings = {"TERM": "xterm-256color", **(env or {})}
         inside = ["env", "-u", "COLORTERM", *(f"{key}={value}" for key, value in settings.items())]
         place = ("-c", str(self.folder), "-x", str(size[0]), "-y", str(size[1]))
