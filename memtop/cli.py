@@ -286,6 +286,8 @@ def _prepare_screen(options: argparse.Namespace) -> None:
     """What Textual reads from the environment while it is imported."""
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    for stale in ("COLUMNS", "LINES"):  # exported by some shells; the terminal itself knows better
+        os.environ.pop(stale, None)
     if options.color in COLOR_SYSTEMS:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = COLOR_SYSTEMS[options.color]
     elif options.color == "never":

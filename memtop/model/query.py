@@ -102,7 +102,7 @@ class _Arranger:
         view, state = self.view, self.state
         rows: Iterable[Row] = state.rows.values()
         if view.top_pid is not None:
-            tops = [one for one in state.rows if one.pid == view.top_pid]
+            tops = self._roots()
             rows = [state.rows[one] for top in tops for one in subtree(state.children, top)]
         if not view.kernel:
             rows = [row for row in rows if not row.kernel]
@@ -172,9 +172,15 @@ class _Arranger:
                 best[identity] = pick(values)
         self._emit(best, reverse)
 
+    def _roots(self) -> tuple[Identity, ...]:
+        """Where the tree begins: at the processes without a parent, or at the one asked for."""
+        if self.view.top_pid is None:
+            return self.state.children[None]
+        return tuple(one for one in self.state.rows if one.pid == self.view.top_pid)
+
     def _top_down(self) -> list[Identity]:
         children, order = self.state.children, []
-        todo = list(children[None])
+        todo = list(self._roots())
         while todo:
             identity = todo.pop()
             order.append(identity)
@@ -195,7 +201,7 @@ class _Arranger:
             for index, one in enumerate(reversed(below)):
                 todo.append((one, indent, depth, parent, index == 0))
 
-        push(children[None], "", 0, None)
+        push(self._roots(), "", 0, None)
         while todo:
             identity, indent, depth, parent, is_last = todo.pop()
             below = children.get(identity, ())

@@ -143,12 +143,13 @@ def _process(
         name = visible(str(line.key))
     else:
         name = process_name(row, own=row.identity == scene.state.own)
-    if line.folded and row is not None:
-        name += f"  Σ {len(members)}"
     # Where the tree is deeper than the column is wide, its outer levels go.
     guide = guide[max(0, len(guide) - max(4, slot.width - 12)) :]
+    total = f"  Σ {len(members)}" if line.folded and row is not None else ""
+    room = slot.width - len(guide) - len(total)
+    shown = fit(name, max(1, room)).rstrip()
     role = "bright" if (_rate(members) or 0) >= STRONG_RATE_BYTES_S else "dim"
-    return [(guide, "faint"), (fit(name, slot.width - len(guide)), role)]
+    return [(guide, "faint"), (fit(shown + total, slot.width - len(guide)), role)]
 
 
 def process_name(row: Row, *, own: bool = False) -> str:

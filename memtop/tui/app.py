@@ -12,8 +12,10 @@ import threading
 from typing import Any, cast
 
 from rich.console import RenderableType
+from textual import events
 from textual.app import App
 from textual.binding import Binding
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from memtop.model.query import View
@@ -62,6 +64,8 @@ class MemtopApp(App[None]):
             self.register_theme(made)
         system = self.console.color_system
         self.theme = f"memtop-{theme or themes.theme_for(system, self.no_color)}"
+        # App has chosen its filter for NO_COLOR by the theme that it began with.
+        self._filters = [NoColor() if type(f) is Monochrome else f for f in self._filters]
         self.ascii_only = ascii_only
         self.failure: Exception | None = None
         self._main = MainScreen(state, view)
@@ -79,6 +83,12 @@ class MemtopApp(App[None]):
     def get_default_screen(self) -> MainScreen:
         """The first screen."""
         return self._main
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys of the filter are typed before the next one is looked at, however fast they come."""
+        await super().on_event(event)
+        if isinstance(event, events.Key):
+            await self._main.finish_typing()
 
     def on_mount(self) -> None:
         """Begin to sample."""

@@ -11,6 +11,8 @@ from memtop.model.tracker import Tracker
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
 
+FIRST_AFTER_S = 0.25
+
 
 class Sampler(threading.Thread):
     """Samples `source` every `interval_s` into `tracker` and hands each state to `post`.
@@ -37,8 +39,11 @@ class Sampler(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
-        """Sample until `stop`; a deadline that was missed by more than an interval is left out."""
-        deadline = time.monotonic() + self._interval_s
+        """Sample until `stop`; a deadline that was missed by more than an interval is left out.
+
+        The first sample comes soon, for the command lines that the first frame did not wait for.
+        """
+        deadline = time.monotonic() + min(self._interval_s, FIRST_AFTER_S)
         while not self._stop_asked.wait(max(0.0, deadline - time.monotonic())):
             try:
                 state = self._tracker.feed(self._source.sample(self.wanted))

@@ -153,7 +153,8 @@ class Terminal:
             if text in here:
                 return
             self.keys("Down")
-            self.wait_until(lambda screen, left=here: left not in screen, "moves the cursor")
+            pid = here[: here.index(" ", 8)]  # with the mark; the numbers may change meanwhile
+            self.wait_until(lambda screen, left=pid: left not in screen, "moves the cursor")
         raise AssertionError(f"no row with {text!r}:\n{self.screen()}")
 
     def flag(self, name: str) -> str:

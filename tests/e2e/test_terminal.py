@@ -395,7 +395,7 @@ def in_order(*names):
 
 def test_tagging(terminal, family):
     """Space tags the row and goes down, U forgets all tags."""
-    terminal.run("--pid", str(family.pid))
+    terminal.run("--pid", str(family.pid), "--sort", "pid")
     terminal.wait("small.py", "quarry.py", "/ filter")
     terminal.go_to("family.py")
     terminal.keys("Space", "Space")
@@ -428,7 +428,7 @@ def test_sorting(terminal, family):
 
 def test_folding(terminal, family):
     """Left folds a tree into its first row, which has the sum; Right shows the rows again."""
-    terminal.run("--pid", str(family.pid), size=(120, 24))
+    terminal.run("--pid", str(family.pid), "--sort", "pid", size=(120, 24))
     terminal.wait("▾ python", "small.py", "quarry.py")
     terminal.go_to("family.py")
     terminal.keys("Left")

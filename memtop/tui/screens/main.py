@@ -6,11 +6,12 @@ unless a key asks, and never within 2 s of a key.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from time import monotonic
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.screen import Screen
 
 from memtop.model.filter import EVERYTHING
@@ -33,7 +34,11 @@ TINY_ROWS = 14
 class MainScreen(Screen[None]):
     """The table with its summary and keys."""
 
-    BINDINGS = keys.bindings()
+    BINDINGS = [
+        *keys.bindings(),
+        Binding("enter", "end_filter(True)", "keep the filter", show=False, priority=True),
+        Binding("escape", "end_filter(False)", "clear the filter", show=False, priority=True),
+    ]
 
     def __init__(self, state: State, view: View) -> None:
         super().__init__()
@@ -41,7 +46,7 @@ class MainScreen(Screen[None]):
         self._shown = state  # the one on show: an older one while paused
         self._view = view
         self._arrangement = arrange(state, view)
-        self._sorted_at = time.monotonic()
+        self._sorted_at = monotonic()
         self._key_at = 0.0
         self._follow = False
         self._paused = False
@@ -79,7 +84,7 @@ class MainScreen(Screen[None]):
             self._show_frame()
             return
         before, self._shown = self._shown, state
-        now = time.monotonic()
+        now = monotonic()
         if now - self._sorted_at >= REORDER_EVERY_S and now - self._key_at >= HANDS_OFF_S:
             self._arrange(sort=True)
         elif state.children is not before.children or self._view.filter or self._view.python:
@@ -97,14 +102,14 @@ class MainScreen(Screen[None]):
     def _arrange(self, *, sort: bool) -> None:
         before: Arrangement | None = None if sort else self._arrangement
         if sort:
-            self._sorted_at = time.monotonic()
+            self._sorted_at = monotonic()
         made = arrange(self._shown, self._view, before)
         if made.lines != self._arrangement.lines or made.matched != self._arrangement.matched:
             self._arrangement = made
 
     def _change(self, view: View, *, sort: bool = True) -> None:
         """Look in another way, at once; then rows do not move under the hands for a while."""
-        self._key_at = time.monotonic()
+        self._key_at = monotonic()
         self._view = view
         self._arrange(sort=sort)
         self._show()
@@ -138,24 +143,24 @@ class MainScreen(Screen[None]):
             filter=self._view.filter.text.strip() if self._view.filter else "",
             paused_at=self._shown.taken_at if self._paused else None,
             tagged=len(self.table.tags),
-            message=message if time.monotonic() < until else "",
+            message=message if monotonic() < until else "",
             warning=warning,
         )
 
     def say(self, message: str, *, warning: bool = False) -> None:
         """Say something in the second line for a few seconds."""
-        self._message = (message, warning, time.monotonic() + MESSAGE_STAYS_S)
+        self._message = (message, warning, monotonic() + MESSAGE_STAYS_S)
         self._show_frame()
 
     # -- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key acts on the table while a filter is typed."""
-        return not self.query_one(FilterBar).is_open
+        """No key acts on the table while a filter is typed, but those that end it."""
+        return self.query_one(FilterBar).is_open == (action == "end_filter")
 
     def on_process_table_looked(self) -> None:
         """Other rows are looked at: the sampler reads those every tick, and they stay put."""
-        self._key_at = time.monotonic()
+        self._key_at = monotonic()
         self.app.look(self.wanted())  # type: ignore[attr-defined]
 
     def action_move(self, by: int) -> None:
@@ -216,13 +221,20 @@ class MainScreen(Screen[None]):
         """Each key of the filter counts at once."""
         self._change(replace(self._view, filter=message.made), sort=False)
 
-    def on_filter_bar_closed(self, message: FilterBar.Closed) -> None:
-        """Back to the table."""
-        self.query_one(FilterBar).close()
+    def action_end_filter(self, keep: bool) -> None:
+        """Back to the table, with the filter as it was typed or without one."""
+        bar = self.query_one(FilterBar)
+        typed = bar.read() if keep else EVERYTHING
+        bar.close()
         self.query_one(KeyBar).display = True
         self.set_focus(self.table)
-        if not message.keep:
-            self._change(replace(self._view, filter=EVERYTHING), sort=False)
+        if typed is not None and typed != self._view.filter:
+            self._change(replace(self._view, filter=typed), sort=False)
+
+    async def finish_typing(self) -> None:
+        """Let the filter take the keys that it was sent."""
+        if self.is_mounted and self.query_one(FilterBar).is_open:
+            await self.query_one(FilterBar).finish_typing()
 
     def action_escape(self) -> None:
         """One level up: the pause, then the filter, then the tags."""

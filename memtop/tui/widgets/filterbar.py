@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
@@ -9,6 +11,8 @@ from textual.widgets import Input, Static
 
 from memtop.errors import FilterError
 from memtop.model.filter import Filter, parse
+
+PATIENCE = 100  # turns of the event loop; an input needs two or three for a key
 
 
 class FilterBar(Horizontal):
@@ -20,13 +24,6 @@ class FilterBar(Horizontal):
         def __init__(self, made: Filter) -> None:
             super().__init__()
             self.made = made
-
-    class Closed(Message):
-        """Typing has ended; `keep` is False for Esc."""
-
-        def __init__(self, keep: bool) -> None:
-            super().__init__()
-            self.keep = keep
 
     def compose(self) -> ComposeResult:
         """The slash, the input, what is wrong."""
@@ -68,11 +65,17 @@ class FilterBar(Horizontal):
         verdict.update("")
         self.post_message(self.Changed(made))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter keeps the filter."""
-        event.stop()
-        self.post_message(self.Closed(keep=True))
+    def read(self) -> Filter | None:
+        """The filter as it stands, None if it cannot be read."""
+        try:
+            return parse(self.query_one(Input).value)
+        except FilterError:
+            return None
 
-    def key_escape(self) -> None:
-        """Esc clears it."""
-        self.post_message(self.Closed(keep=False))
+    async def finish_typing(self) -> None:
+        """Wait until the input has taken the keys that it was sent."""
+        entry = self.query_one(Input)
+        for _ in range(PATIENCE):
+            if entry._message_queue.empty():
+                break
+            await asyncio.sleep(0)

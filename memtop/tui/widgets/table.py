@@ -80,7 +80,7 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
             # Without the reactive's layout pass, which would repaint the whole screen.
             self.set_reactive(ProcessTable.virtual_size, size)
             if self.scroll_offset.y > self.max_scroll_y:
-                self.scroll_to(y=self.max_scroll_y, animate=False)
+                self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self._paint_changes()
 
     def _keep_cursor(self, arrangement: Arrangement) -> None:
@@ -231,9 +231,9 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
             return
         top, height = self.scroll_offset.y, max(1, self.size.height)
         if place < top:
-            self.scroll_to(y=place, animate=False)
+            self.scroll_to(y=place, animate=False, force=True)
         elif place >= top + height:
-            self.scroll_to(y=place - height + 1, animate=False)
+            self.scroll_to(y=place - height + 1, animate=False, force=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Another window: every line of it is drawn anew."""
