@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from memtop import __version__
 from memtop.columns import BY_ID, COLUMNS
-from memtop.errors import MemtopError, NoSuchProcess, UsageError
+from memtop.errors import FilterError, MemtopError, NoSuchProcess, UsageError
 from memtop.model.filter import parse as parse_filter
 from memtop.model.query import VIEWS, View, arrange
 from memtop.model.state import State
@@ -34,7 +34,14 @@ COLOR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
 
 def entry() -> NoReturn:
     """The console command: run, and end even if a thread of a library hangs on a dead terminal."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started memtop
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
     code = main()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _output_failed(error)
     stuck = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
     for thread in stuck:
         thread.join(timeout=0.3)
@@ -48,18 +55,25 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run memtop with these arguments; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options: argparse.Namespace | None = None
     try:
         options = _parse(arguments)
         return int(options.run(options))
     except MemtopError as error:
-        return _fail(error, as_json=bool(options and getattr(options, "json", False)))
+        return _fail(error, as_json="--json" in arguments)
     except BrokenPipeError:
         # The reader (head, less) has gone: no more can be said to it, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _output_failed(error)
     except KeyboardInterrupt:
         return 130
+
+
+def _output_failed(error: OSError) -> int:
+    """Nothing more can be written to stdout, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _fail(MemtopError(f"cannot write the output: {error.strerror}"), as_json=False)
 
 
 def _fail(error: MemtopError, *, as_json: bool) -> int:
@@ -68,6 +82,8 @@ def _fail(error: MemtopError, *, as_json: bool) -> int:
         reason = {"reason": error.message, "right": right, "command": error.command}
         print(json.dumps({"memtop": __version__, "error": reason}))
     print(f"memtop: {error.message}", file=sys.stderr)
+    if isinstance(error, FilterError):
+        print(f"        {error.text}\n        {' ' * error.position}^", file=sys.stderr)
     if error.command:
         print(f"        {error.command}", file=sys.stderr)
     return error.exit_code
@@ -112,7 +128,7 @@ def _column(text: str) -> str:
 
 
 def _columns(text: str) -> tuple[str, ...]:
-    return tuple(_column(name) for name in text.split(",") if name)
+    return tuple(_column(name) for name in text.split(","))
 
 
 def _common(prog: str, description: str) -> _Parser:
@@ -207,7 +223,11 @@ def _open_source(options: argparse.Namespace) -> Source:
         from memtop.probe.fake import crowd
 
         count, _, changing = options.fake.partition(":")
+        if not (count.isdecimal() and (changing or "0").isdecimal()):
+            raise UsageError("--fake takes two numbers such as 100:5")
         return crowd(int(count), changing=int(changing or 0), step_s=options.interval)
+    if not options.procfs:
+        raise UsageError("--procfs needs a folder", command="memtop --procfs /proc")
     if sys.platform == "linux" or options.procfs != "/proc":
         from memtop.probe.procfs import ProcfsSource
 
@@ -229,7 +249,8 @@ def _view(options: argparse.Namespace) -> View:
 
 
 def _check_pid(options: argparse.Namespace, state: State) -> None:
-    if options.pid is not None and all(one.pid != options.pid for one in state.rows):
+    living = {row.pid for row in state.rows.values() if row.ended_at is None}
+    if options.pid is not None and options.pid not in living:
         raise NoSuchProcess(f"there is no process {options.pid}", command="memtop ps")
 
 
@@ -239,12 +260,8 @@ def _run_ps(options: argparse.Namespace) -> int:
     view = _view(options)
     source = _open_source(options)
     columns = options.columns or TEXT_COLUMNS
-    dear = {"swap", "peak", "pss", "write", "written"}
-    wanted = Wanted(
-        all_usage=options.json or not dear.isdisjoint(columns),
-        all_cpu=True,
-        pss="pss" in columns,
-    )
+    dear = view.dear | {name for name in columns if BY_ID[name].dear}
+    wanted = Wanted(all_usage=options.json or bool(dear), all_cpu=True, pss="pss" in dear)
     try:
         state = _watch(source, Tracker(options.interval, source.own), wanted, options)
     finally:

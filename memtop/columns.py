@@ -25,6 +25,7 @@ class Column:
     width: int = 8
     descending: bool = True
     aliases: tuple[str, ...] = ()
+    dear: bool = False  # read only for rows that are looked at, unless asked for
 
     @property
     def get(self) -> Callable[[Any], Any]:
@@ -57,7 +58,7 @@ COLUMNS: tuple[Column, ...] = (
         "the part of RSS that files and shared memory back",
         "shared_kib",
     ),
-    Column("swap", "SWAP", "swap_bytes", "size", "memory in swap", "swap_kib"),
+    Column("swap", "SWAP", "swap_bytes", "size", "memory in swap", "swap_kib", dear=True),
     Column(
         "pss",
         "PSS",
@@ -65,8 +66,11 @@ COLUMNS: tuple[Column, ...] = (
         "size",
         "own pages and its share of shared ones",
         "pss_kib",
+        dear=True,
     ),
-    Column("peak", "PEAK", "peak_bytes", "size", "largest RSS so far (VmHWM)", "peak_kib"),
+    Column(
+        "peak", "PEAK", "peak_bytes", "size", "largest RSS so far (VmHWM)", "peak_kib", dear=True
+    ),
     Column("cpu", "CPU %", "cpu_percent", "percent", "CPU time, of one core", "cpu_percent", 6),
     Column("threads", "THR", "threads", "count", "threads", "threads", 4, aliases=("thr",)),
     Column(
@@ -76,6 +80,7 @@ COLUMNS: tuple[Column, ...] = (
         "bytes_s",
         "bytes a second sent to storage",
         "write_bytes_s",
+        dear=True,
     ),
     Column(
         "written",
@@ -84,6 +89,7 @@ COLUMNS: tuple[Column, ...] = (
         "bytes_s",
         "bytes a second written to anything, pipes and sockets too",
         "written_bytes_s",
+        dear=True,
     ),
     Column(
         "rate",

@@ -30,11 +30,12 @@ class UsageError(MemtopError):
 
 
 class FilterError(UsageError):
-    """A filter that cannot be read; `position` is the index of the first wrong character."""
+    """A filter that cannot be read; `position` is the index in `text` of what is wrong first."""
 
-    def __init__(self, message: str, position: int) -> None:
+    def __init__(self, message: str, position: int, text: str = "") -> None:
         super().__init__(message)
         self.position = position
+        self.text = text
 
 
 class Denied(MemtopError):

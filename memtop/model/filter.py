@@ -29,6 +29,7 @@ GROWING_FROM_BYTES_S = 0.05 * 1024**2 / 60  # what is written as +0.1 MiB/min
 
 _OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "~")
 _COMPARISON = re.compile(r"([A-Za-z_]+)\s*(!=|<=|>=|=|<|>|~)\s*")
+_COMPARED = re.compile(r"([A-Za-z_]+)\s*[!<=>~]")
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -52,10 +53,14 @@ _FLAGS: dict[str, Predicate] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter that was read: its text and what it lets through; equal when the texts are."""
+    """A filter that was read: its text, what it lets through, the columns it compares.
+
+    Two are equal when their texts are.
+    """
 
     text: str
     predicates: tuple[Predicate, ...]
+    columns: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.predicates)
@@ -79,9 +84,14 @@ def parse(text: str) -> Filter:
         if text[position].isspace():
             position += 1
             continue
-        predicate, position = _term(text, position)
+        try:
+            predicate, position = _term(text, position)
+        except FilterError as error:
+            error.text = text
+            raise
         predicates.append(predicate)
-    return Filter(text, tuple(predicates))
+    columns = {BY_ID[name.lower()].id for name in _COMPARED.findall(text) if name.lower() in BY_ID}
+    return Filter(text, tuple(predicates), frozenset(columns))
 
 
 EVERYTHING = parse("")
@@ -89,9 +99,14 @@ EVERYTHING = parse("")
 
 def _term(text: str, position: int) -> tuple[Predicate, int]:
     if text[position] == "!":
-        if position + 1 >= len(text) or text[position + 1].isspace():
-            raise FilterError("nothing follows the !", position)
-        inner, end = _term(text, position + 1)
+        begin = position
+        while position < len(text) and text[position] == "!":
+            position += 1
+        if position >= len(text) or text[position].isspace():
+            raise FilterError("nothing follows the !", position - 1)
+        inner, end = _term(text, position)
+        if (position - begin) % 2 == 0:
+            return inner, end
         return (lambda row, state: not inner(row, state)), end
     comparison = _COMPARISON.match(text, position)
     if comparison:
@@ -174,6 +189,10 @@ def _comparison(text: str, match: re.Match[str]) -> tuple[Predicate, int]:
         names = " ".join(sorted({c.id for c in BY_ID.values()}))
         raise FilterError(f"no column {match[1]!r}; there are {names}", match.start())
     operator, position = match[2], match.end()
+    if operator == "~" and column.kind != "text":
+        raise FilterError(
+            f"{column.id} is a number: compare it with = != < <= > >=", match.start(2)
+        )
     alternatives = []
     while position < len(text) and not text[position].isspace():
         if operator == "~" or column.kind == "text":
@@ -228,10 +247,11 @@ def _number_comparison(column: Column, operator: str, value: str, position: int)
 
     def holds(row: Row, state: State) -> bool:
         number = number_of(column, row, state)
-        limit = wanted
+        limit: float | None = wanted
         if of_total:
-            limit = wanted / 100 * (state.host.total_kib or 0)
-        if number is None:
+            total_kib = state.host.total_kib
+            limit = None if total_kib is None else wanted / 100 * total_kib
+        if number is None or limit is None:
             return operator == "!="
         return compare(number, limit)
 
@@ -241,16 +261,16 @@ def _number_comparison(column: Column, operator: str, value: str, position: int)
 def _parse_number(column: Column, value: str, of_total: bool) -> float:
     """The number that a value means, in the unit of the column's getter."""
     if of_total or column.kind in ("count", "percent"):
-        try:
-            return float(value.removesuffix("%"))
-        except ValueError:
-            raise ValueError(f"{value!r} is not a number") from None
+        bare = value.removesuffix("%") if column.kind == "percent" else value
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", bare, re.ASCII):
+            raise ValueError(f"{value!r} is not a number")
+        return float(bare)
     if column.kind == "duration":
         return parse_duration_s(value)
     if column.kind == "rate":  # MiB a minute, as shown; with a unit, that much a minute
         sign = -1 if value.startswith(("-", "−")) else 1
         bare = value.lstrip("+-−")
-        mebibytes = float(bare) if bare.replace(".", "", 1).isdigit() else None
+        mebibytes = float(bare) if re.fullmatch(r"[0-9]+(\.[0-9]*)?", bare, re.ASCII) else None
         per_minute = parse_size_bytes(bare) if mebibytes is None else mebibytes * 1024**2
         return sign * per_minute / 60
     amount = parse_size_bytes(value)

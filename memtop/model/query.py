@@ -37,6 +37,12 @@ class View:
     top_pid: int | None = None
 
     @property
+    def dear(self) -> frozenset[str]:
+        """The columns it sorts or filters by which are not read for everybody by themselves."""
+        used = self.filter.columns | {self.sort}
+        return frozenset(name for name in used if BY_ID[name].dear)
+
+    @property
     def column(self) -> Column:
         """The column that the rows are sorted by."""
         return BY_ID[self.sort]

@@ -62,15 +62,18 @@ class Timeline:
 
     def rate_bytes_s(self, history: History) -> float | None:
         """Bytes a second by which the floor of a history moves; None before 20 s."""
-        first = max(history.first_tick, self.tick_since(RATE_OVER_S))
+        over_s = max(RATE_OVER_S, 2 * self.interval_s)
+        first = max(history.first_tick, self.tick_since(over_s))
         now_s, first_s = self._clocks[-1], self._clock_of(first)
-        if now_s - first_s < RATE_FROM_S - self.interval_s / 4:  # deadlines are met a bit late
+        slack_s = min(1.0, self.interval_s / 4)  # deadlines are met a bit late
+        if first == self.tick or now_s - first_s < RATE_FROM_S - slack_s:
             return None
         if history.changed_tick <= first:
             return 0.0
         last_begin = max(self.tick_since(FLOOR_S), first + 1)
-        # As many ticks in the first window as there are in the last.
-        first_end = min(first + self.tick - last_begin, self.tick)
+        # The first window is as long as the last one.
+        floor_s = now_s - self._clock_of(last_begin)
+        first_end = self.tick_since(now_s - first_s - floor_s - 2e-6) - 1
         then = history.minimum(first, first_end)
         now = history.minimum(last_begin, self.tick)
         return 1024.0 * (now - then) / (self._clock_of(last_begin) - first_s)

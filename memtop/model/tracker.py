@@ -14,6 +14,7 @@ from memtop.model.history import History
 from memtop.model.state import HostRow, Row, State
 from memtop.model.timeline import RATE_OVER_S, Timeline
 from memtop.probe.sample import Activity, Facts, Identity, Memory, Sample, Started, Usage
+from memtop.units import size_parts
 
 ENDED_STAYS_S = 30.0
 WINDOW_S = 600.0  # births and deaths are counted over the time that a sparkline shows
@@ -250,7 +251,9 @@ class Tracker:
             tracked.ended_at,
             tracked.parent,
             activity and activity.threads,
-            None if rss_kib is None else rss_kib >> 10 if rss_kib > 10180 else rss_kib // 100,
+            size_parts(rss_kib),
+            rss_kib and rss_kib >> 11,  # the sparkline's steps are finer than the digits of GiB
+            memory and size_parts(memory.shared_kib),
             None if rate is None else round(rate * 60 / 104857.6),
             None if cpu is None else round(cpu),
         )

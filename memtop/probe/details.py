@@ -20,6 +20,7 @@ from functools import lru_cache
 from re import Pattern
 
 from memtop.probe import parse
+from memtop.probe.handle import READ
 from memtop.probe.pods import container_of
 from memtop.probe.sample import Facts, Identity, Usage
 from memtop.secrets import mask_argv
@@ -27,6 +28,7 @@ from memtop.secrets import mask_argv
 MAX_WORKERS = 4
 HUNG_AFTER_S = 1.0
 MAX_READ = 1 << 16
+MAX_COMMAND = 1 << 12  # bytes of a command line that are read; more than a screen holds
 PSS_MAX_RSS_KIB = 4 << 20  # a PSS read holds the target's lock 9 ms a GiB
 PSS_BUDGET_S = 0.02  # of reading smaps_rollup, each second
 _CAP_SYS_PTRACE = 19
@@ -150,7 +152,7 @@ class DetailReader:
 
     def _read_facts(self, folder: int, identity: Identity) -> Facts:
         try:
-            command: str | None = _command(_slurp(folder, "cmdline"), self._mask)
+            command: str | None = _command(_slurp(folder, "cmdline", MAX_COMMAND), self._mask)
         except OSError:
             command = None
         try:
@@ -235,21 +237,22 @@ class DetailReader:
         return pss_kib
 
 
-def _slurp(folder: int, name: str) -> bytes:
-    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+def _slurp(folder: int, name: str, limit: int = MAX_READ) -> bytes:
+    fd = os.open(name, READ, dir_fd=folder)
     try:
-        return os.read(fd, MAX_READ)
+        return os.read(fd, limit)
     finally:
         os.close(fd)
 
 
 # Workers share command lines and cgroups: each is parsed, masked and kept once.
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _command(raw: bytes, extra_mask: tuple[Pattern[str], ...]) -> str:
-    return " ".join(mask_argv(parse.parse_argv(raw), extra_mask))
+    command = " ".join(mask_argv(parse.parse_argv(raw), extra_mask))
+    return command + "…" if len(raw) == MAX_COMMAND else command
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _cgroup(raw: bytes) -> str | None:
     return parse.parse_cgroup(raw)
 

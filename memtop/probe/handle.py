@@ -11,7 +11,8 @@ import os
 from memtop.probe import parse
 from memtop.probe.sample import Identity
 
-READ = os.O_RDONLY | os.O_CLOEXEC
+# NONBLOCK: in a tree that is no procfs a file may be anything, a FIFO too.
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class Handle:
@@ -92,6 +93,11 @@ def open_process(
         close(stat_fd, statm_fd)
         raise
     return Handle(folder, Identity(stat.start_ticks, pid), stat_fd, statm_fd), stat, raw
+
+
+def is_pid(name: str) -> bool:
+    """Whether a folder of this name is a process's."""
+    return name.isascii() and name.isdigit()
 
 
 def read(path: str, limit: int = 4096) -> bytes:

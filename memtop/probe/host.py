@@ -6,8 +6,10 @@ import os
 
 from memtop.errors import MemtopError
 from memtop.probe import parse
-from memtop.probe.handle import read
+from memtop.probe.handle import is_pid, read
 from memtop.probe.sample import Host, Identity
+
+LATEST_S = 1e11  # beyond this no calendar goes
 
 
 class HostReader:
@@ -33,7 +35,7 @@ class HostReader:
     def _check(self) -> bool:
         """Whether the tree is a procfs, and no copy of one."""
         try:
-            pids = [name for name in os.listdir(self._root) if name.isdigit()]
+            pids = [name for name in os.listdir(self._root) if is_pid(name)]
         except OSError as error:
             raise MemtopError(f"cannot read {self._root}: {error.strerror}") from None
         if not pids:
@@ -64,7 +66,8 @@ class HostReader:
         try:
             for line in read(f"{self._root}/stat", 1 << 20).splitlines():
                 if line.startswith(b"btime "):
-                    return float(line.split()[1])
+                    boot_at = float(line.split()[1])
+                    return boot_at if 0 < boot_at < LATEST_S else None
         except (OSError, ValueError, IndexError):
             pass
         return None

@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PF_KTHREAD = 0x00200000  # include/linux/sched.h
+# More than these only stands in broken files: 100 years of ticks, 4 TiB of RSS.
+MOST_TICKS = 100 * 86_400 * 365 * 100
+MOST_PAGES = 1 << 30
 
 
 class Stat(NamedTuple):
@@ -33,6 +36,9 @@ def parse_stat(data: bytes) -> Stat:
     fields = data[closing + 2 :].split(b" ", 22)
     if len(fields) < 22:
         raise ValueError("stat is cut")
+    start_ticks, rss_pages = int(fields[19]), int(fields[21])
+    if not (0 <= start_ticks < MOST_TICKS and 0 <= rss_pages < MOST_PAGES):
+        raise ValueError("stat holds numbers that cannot be")
     return Stat(
         name=data[opening + 1 : closing].decode("utf-8", "surrogateescape"),
         state=fields[0].decode("ascii", "replace") or "?",
@@ -40,8 +46,8 @@ def parse_stat(data: bytes) -> Stat:
         kernel=bool(int(fields[6]) & PF_KTHREAD),
         cpu_ticks=int(fields[11]) + int(fields[12]),
         threads=int(fields[17]),
-        start_ticks=int(fields[19]),
-        rss_pages=int(fields[21]),
+        start_ticks=start_ticks,
+        rss_pages=rss_pages,
     )
 
 
@@ -58,7 +64,10 @@ def parse_statm(data: bytes) -> Statm:
     fields = data.split(None, 4)
     if len(fields) < 4:
         raise ValueError("statm is cut")
-    return Statm(int(fields[1]), int(fields[2]), int(fields[3]))
+    statm = Statm(int(fields[1]), int(fields[2]), int(fields[3]))
+    if not all(0 <= pages < MOST_PAGES for pages in statm):
+        raise ValueError("statm holds numbers that cannot be")
+    return statm
 
 
 def parse_keyed(data: bytes) -> dict[str, str]:

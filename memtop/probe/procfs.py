@@ -19,7 +19,7 @@ from re import Pattern
 from memtop.errors import MemtopError
 from memtop.probe import descriptors, parse
 from memtop.probe.details import DetailReader
-from memtop.probe.handle import Handle, open_process, read
+from memtop.probe.handle import Handle, is_pid, open_process, read
 from memtop.probe.host import HostReader
 from memtop.probe.sample import (
     Activity,
@@ -63,11 +63,12 @@ class ProcfsSource:
         """Look at every process now."""
         self._tick += 1
         taken_at, clock_s = time.time(), time.monotonic()
-        self._recheck_kernel()
         memory: list[Memory] = []
         activity: list[Activity] = []
         gone: list[Handle] = []
-        ended, started = self._list(activity, clock_s)
+        ended = self._recheck_kernel()
+        fewer, started = self._list(activity, clock_s)
+        ended += fewer
         due = self._due(wanted)
         due.update(self._sweep_memory(memory, gone))
         self._sweep_loose(memory, activity, gone, clock_s)
@@ -113,7 +114,7 @@ class ProcfsSource:
         ended: list[Identity] = []
         started: list[Started] = []
         for name in self._names - names:
-            if not name.isdigit():
+            if not is_pid(name):
                 continue
             pid = int(name)
             if pid in self._kernel:
@@ -123,7 +124,7 @@ class ProcfsSource:
         # The names of those that could not be opened are looked at again next time.
         failed = set()
         for name in names - self._names:
-            if not name.isdigit():
+            if not is_pid(name):
                 continue
             begun = self._begin(int(name), activity, clock_s)
             if begun is None:
@@ -137,8 +138,9 @@ class ProcfsSource:
         process = self._processes.get(identity.pid)
         return process is not None and process.identity == identity
 
-    def _recheck_kernel(self) -> None:
-        """Kernel threads keep no descriptor: see now and then whether the PID is still theirs."""
+    def _recheck_kernel(self) -> list[Identity]:
+        """Kernel threads keep no descriptor: see now and then whose PID is another's by now."""
+        ended = []
         turn = self._tick % KERNEL_EVERY_TICKS
         for pid in [pid for pid in self._kernel if pid % KERNEL_EVERY_TICKS == turn]:
             try:
@@ -148,6 +150,8 @@ class ProcfsSource:
             except (OSError, ValueError):
                 pass
             self._names.discard(str(pid))
+            ended.append(self._kernel.pop(pid))
+        return ended
 
     def _begin(self, pid: int, activity: list[Activity], clock_s: float) -> Started | None:
         """Open a new process; None when it is gone already or cannot be read."""
@@ -236,11 +240,15 @@ class ProcfsSource:
         for process in self._loose.values():
             try:
                 self._note_stat(process, process.read_stat(), activity, clock_s)
-                statm = read(f"{process.folder}/statm")
-                if statm != process.statm_raw:
-                    self._note_memory(process, statm, memory)
             except (OSError, ValueError):
                 gone.append(process)
+                continue
+            try:
+                statm = read(f"{process.folder}/statm")
+            except OSError:
+                continue  # gone since, or never recorded: memory stays unknown
+            if statm != process.statm_raw:
+                self._note_memory(process, statm, memory)
 
     def _due(self, wanted: Wanted) -> dict[int, Handle]:
         """Whose `stat` is read in this tick, by PID."""
@@ -299,7 +307,8 @@ class ProcfsSource:
             process.name = stat.name
             self._details.ask("facts", (process.identity,), urgent=True)
         process.stat_raw = raw
-        process.busy = process.cpu_percent != 0.0
+        # Read again while it is busy, or has used time that was not put into a share yet.
+        process.busy = process.cpu_percent != 0.0 or process.cpu_ticks != stat.cpu_ticks
         activity.append(
             Activity(
                 process.pid, stat.ppid, stat.name, stat.state, stat.threads, process.cpu_percent

@@ -162,7 +162,7 @@ def process_name(row: Row, *, own: bool = False) -> str:
     first, blank, rest = command.partition(" ")
     if first.startswith("/") and not first.endswith("/"):
         command = first.rsplit("/", 1)[1] + blank + rest
-    name = visible(command)
+    name = visible(command) if command.strip() else "(no name)"
     return f"{name} (defunct)" if row.state == "Z" else name
 
 

@@ -12,7 +12,9 @@ import unicodedata
 from functools import lru_cache
 
 _PLAIN = re.compile(r"[ -~]*\Z")
-_HIDDEN = frozenset(("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Mn", "Me"))
+_HIDDEN = frozenset(("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Mn", "Me", "Mc"))
+# Letters that show nothing: Hangul fillers, the blank of Braille; and Jamo that join others.
+_BLANK = frozenset([0x3164, 0xFFA0, 0x2800, 0x115F, *range(0x1160, 0x1200)])
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 ASCII = str.maketrans(
@@ -43,7 +45,9 @@ def _visible(text: str) -> str:
 
 def _is_hidden(character: str) -> bool:
     category = unicodedata.category(character)
-    return category in _HIDDEN or (category == "Zs" and character != " ")
+    if category in _HIDDEN or ord(character) in _BLANK:
+        return True
+    return category == "Zs" and character != " "
 
 
 def _escaped(character: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from memtop import __version__, units
@@ -31,6 +32,7 @@ def ps_text(
     ascii_only: bool = False,
 ) -> str:
     """The tree as text. With a `width` the process column is cut to it, without it is whole."""
+    state = replace(state, late_s=0.0)  # of no interest where nothing is watched
     shown = [BY_ID[name] for name in columns if BY_ID[name].title != "PROCESS"]
     lines = [line for line in arrangement.lines if _is_printed(line, state)]
     table = [[column.title for column in shown]]
@@ -107,8 +109,8 @@ def process_json(row: Row) -> dict[str, Any]:
         ppid=row.ppid,
         uid=row.uid,
         user=row.user,
-        name=row.name,
-        command=row.command,
+        name=_unicode(row.name),
+        command=_unicode(row.command),
         rss_bytes=_bytes(row.rss_kib),
         shared_bytes=_bytes(row.shared_kib),
         swap_bytes=_bytes(row.swap_kib),
@@ -124,6 +126,11 @@ def process_json(row: Row) -> dict[str, Any]:
         rights=None if row.rights is None else list(row.rights),
     )
     return values
+
+
+def _unicode(text: str | None) -> str | None:
+    """The text as it is; bytes that are no UTF-8 become U+FFFD, which every parser reads."""
+    return text and text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _bytes(kib: int | None) -> int | None:

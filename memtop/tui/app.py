@@ -28,6 +28,7 @@ from memtop.tui.messages import Sampled, SamplingFailed
 from memtop.tui.paint import narrowed
 from memtop.tui.sampler import Sampler
 from memtop.tui.screens.main import MainScreen
+from memtop.tui.terminal import TerminalDriver
 
 LEAVE_WITHIN_S = 0.8  # after a signal
 SWITCH_INTERVAL_S = 0.001  # so that a key waits no longer than this for the sampling thread
@@ -59,7 +60,7 @@ class MemtopApp(App[None]):
         ascii_only: bool = False,
         sampling: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver if sampling else None)
         for made in themes.themes():
             self.register_theme(made)
         system = self.console.color_system
@@ -139,6 +140,11 @@ class MemtopApp(App[None]):
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Send as little as possible to the terminal; see paint.py."""
         super()._display(screen, cast("RenderableType", narrowed(renderable)))
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """A thread of Textual's has died: leave without its traceback."""
+        self.failure = self.failure or RuntimeError("the terminal could not be read any more")
+        self.exit()
 
     def _fatal_error(self) -> None:
         """An error of memtop's own: leave without a traceback; the command line keeps it."""

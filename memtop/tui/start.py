@@ -15,6 +15,7 @@ from memtop.model.tracker import Tracker
 from memtop.paths import create, create_somewhere
 from memtop.probe.source import Source
 from memtop.tui.app import MemtopApp
+from memtop.tui.terminal import as_it_was
 
 
 def _app(
@@ -44,7 +45,8 @@ def run_screen(
     """Run until somebody quits; the terminal is as it was then, whatever happened."""
     app = _app(source, tracker, state, view, options, sampling=True)
     try:
-        app.run(mouse=not options.no_mouse)
+        with as_it_was():
+            app.run(mouse=not options.no_mouse)
     except Exception as error:
         app.failure = app.failure or error
     finally:

@@ -90,7 +90,7 @@ class HelpScreen(Screen[None]):
     """Keys and signs."""
 
     BINDINGS = [
-        Binding("escape,question_mark,f1,q", "dismiss", "back", show=False),
+        Binding("escape,question_mark,f1,q", "leave", "back", show=False),
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
     ]
@@ -114,6 +114,11 @@ class HelpScreen(Screen[None]):
         )
         keys_here: list[Cell] = [(" Esc", "accent"), (" back   ", "dim")]
         self.query_one(KeyBar).show([[*keys_here, ("↑ ↓", "accent"), (" scroll", "dim")]])
+
+    def action_leave(self) -> None:
+        """Back to the table."""
+        if self.is_current:
+            self.dismiss()
 
     def action_scroll(self, by: int) -> None:
         """Scroll by a line."""

@@ -29,6 +29,7 @@ REORDER_EVERY_S = 5.0
 HANDS_OFF_S = 2.0
 MESSAGE_STAYS_S = 4.0
 TINY_ROWS = 14
+LEAST_DIALOG_WIDTH = 20
 
 
 class MainScreen(Screen[None]):
@@ -47,7 +48,7 @@ class MainScreen(Screen[None]):
         self._view = view
         self._arrangement = arrange(state, view)
         self._sorted_at = monotonic()
-        self._key_at = 0.0
+        self._touched_at = 0.0
         self._follow = False
         self._paused = False
         self._message = ("", False, 0.0)
@@ -85,7 +86,7 @@ class MainScreen(Screen[None]):
             return
         before, self._shown = self._shown, state
         now = monotonic()
-        if now - self._sorted_at >= REORDER_EVERY_S and now - self._key_at >= HANDS_OFF_S:
+        if now - self._sorted_at >= REORDER_EVERY_S and now - self._touched_at >= HANDS_OFF_S:
             self._arrange(sort=True)
         elif state.children is not before.children or self._view.filter or self._view.python:
             self._arrange(sort=False)
@@ -95,8 +96,9 @@ class MainScreen(Screen[None]):
         """What the sampler is to read every tick."""
         return Wanted(
             pids=self.table.visible_pids(),
-            all_cpu=self._view.sort == "cpu",
-            pss=self._view.sort == "pss",
+            all_cpu="cpu" in (self._view.filter.columns | {self._view.sort}),
+            all_usage=bool(self._view.dear),
+            pss="pss" in self._view.dear,
         )
 
     def _arrange(self, *, sort: bool) -> None:
@@ -109,7 +111,7 @@ class MainScreen(Screen[None]):
 
     def _change(self, view: View, *, sort: bool = True) -> None:
         """Look in another way, at once; then rows do not move under the hands for a while."""
-        self._key_at = monotonic()
+        self._touched_at = monotonic()
         self._view = view
         self._arrange(sort=sort)
         self._show()
@@ -160,7 +162,7 @@ class MainScreen(Screen[None]):
 
     def on_process_table_looked(self) -> None:
         """Other rows are looked at: the sampler reads those every tick, and they stay put."""
-        self._key_at = monotonic()
+        self._touched_at = monotonic()
         self.app.look(self.wanted())  # type: ignore[attr-defined]
 
     def action_move(self, by: int) -> None:
@@ -199,6 +201,9 @@ class MainScreen(Screen[None]):
 
     def action_choose_sort(self) -> None:
         """Ask for the column to sort by."""
+        if self.app.size.width < LEAST_DIALOG_WIDTH:
+            self.say("the terminal is too narrow", warning=True)
+            return
         from memtop.tui.screens.sort import SortScreen  # not needed for the first frame
 
         def chosen(column: str | None) -> None:

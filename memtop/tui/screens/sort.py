@@ -16,7 +16,7 @@ class SortScreen(ModalScreen[str | None]):
     """Returns the id of a column, or None."""
 
     BINDINGS = [
-        Binding("escape,q,s", "dismiss(None)", "leave", show=False),
+        Binding("escape,q,s", "leave", "leave", show=False),
         Binding("enter", "select", show=False),
         Binding("j", "down", show=False),
         Binding("k", "up", show=False),
@@ -53,6 +53,11 @@ class SortScreen(ModalScreen[str | None]):
         """One column down."""
         self.query_one(OptionList).action_cursor_down()
 
+    def action_leave(self) -> None:
+        """As it was."""
+        if self.is_current:
+            self.dismiss(None)
+
     def action_select(self) -> None:
         """Take the column under the cursor."""
         self.query_one(OptionList).action_select()
@@ -62,5 +67,6 @@ class SortScreen(ModalScreen[str | None]):
         self.query_one(OptionList).action_cursor_up()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """This one."""
-        self.dismiss(event.option.id)
+        """This one; a second Enter or click comes too late."""
+        if self.is_current:
+            self.dismiss(event.option.id)
