@@ -68,9 +68,7 @@ COLUMNS: tuple[Column, ...] = (
         "pss_kib",
         dear=True,
     ),
-    Column(
-        "peak", "PEAK", "peak_bytes", "size", "largest RSS so far (VmHWM)", "peak_kib", dear=True
-    ),
+    Column("peak", "PEAK", "peak_bytes", "size", "largest RSS ever (VmHWM)", "peak_kib", dear=True),
     Column("cpu", "CPU %", "cpu_percent", "percent", "CPU time, of one core", "cpu_percent", 6),
     Column("threads", "THR", "threads", "count", "threads", "threads", 4, aliases=("thr",)),
     Column(

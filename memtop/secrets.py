@@ -14,35 +14,65 @@ MASK = "***"
 
 # A name is secret when one of its words is; `max-tokens` or `tokenizer` are not.
 SECRET_WORDS = frozenset(
-    "password passwd passphrase passcode pass pwd secret secrets token apikey accesskey secretkey "
-    "privatekey key credential credentials auth authorization bearer cookie pgpassword dsn "
-    "signature sig sas jwt otp pin".split()
+    "password passwd passphrase passcode pass pwd pw secret secrets token apikey accesskey "
+    "secretkey privatekey key credential credentials auth authorization bearer cookie pgpassword "
+    "dsn signature sig sas jwt otp pin".split()
 )
 # … unless its last word says that the value is only about the secret.
 HARMLESS_LAST_WORDS = frozenset(
     "file path dir directory name names id type method mode ttl timeout length size count header "
     "prefix env var url uri host port bits algorithm format policy backend plugin".split()
 )
+# One word that ends so is secret, too: DBPASS, clientsecret.
+SECRET_ENDINGS = ("password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "apikey")
+HARMLESS_WORDS = frozenset(("bypass", "compass", "tokens"))
+# Programs whose short option is a secret: given together (-pX) or as the next argument.
+PASSWORD_OPTIONS: dict[str, tuple[str, ...]] = {
+    "mysql": ("-p",),
+    "mysqldump": ("-p",),
+    "mysqladmin": ("-p",),
+    "mariadb": ("-p",),
+    "sshpass": ("-p",),
+    "redis-cli": ("-a",),
+    "ldapsearch": ("-w",),
+    "zip": ("-P",),
+    "unzip": ("-P",),
+    "7z": ("-p",),
+    "sqlcmd": ("-P",),
+    "mosquitto_pub": ("-P",),
+    "mosquitto_sub": ("-P",),
+}
+LONGEST_PORT = 5  # -p8080 is a port; longer digits may be a password
+
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _OPTION = re.compile(r"-{1,2}([A-Za-z][\w.-]*)\Z")
-# name=value, name: value, "name": "value"; also inside code, URLs and shell lines. A value in
-# quotes ends with its quote.
+# An argument that is an assignment as a whole: all that follows the sign is its value.
+_WHOLE = re.compile(r"(-{0,2}([A-Za-z_][\w.-]{0,99})=).", re.DOTALL)
+# name=value, name: value, "name": "value", "name": ["value"], inside of code, URLs, shell lines.
+# Every pattern begins where a name can begin and has a bounded name, so that no text makes it slow.
+_VALUE = r"""(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*(?P=quote)?|\[[^\]]*\]?|[^\s"'&;]+"""
 _ASSIGNMENT = re.compile(
-    r"(?P<name>[A-Za-z_][\w.-]*)(?P<sign>[\"']?\s*(?:=|:(?!//))\s*)"
-    r"(?:(?P<quote>[\"'])(?P<quoted>.*?)(?P=quote)|(?P<value>[^\s\"'&;,)}\]]+))",
+    r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,99})(?P<sign>["']?\s{0,9}(?:=|:(?!//))\s{0,9})"""
+    rf"(?:{_VALUE})",
     re.DOTALL,
 )
-_SPACED_OPTION = re.compile(r"(?P<option>--?[A-Za-z][\w.-]*)(?P<sign>\s+)(?P<value>[^\s-]\S*)")
+_SPACED_OPTION = re.compile(
+    rf"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]{{0,99}})(?P<sign>\s+)(?:{_VALUE})", re.DOTALL
+)
 
 # Pattern and replacement, for one argument at a time.
 PATTERNS: tuple[tuple[Pattern[str], str], ...] = (
-    # Authorization: Bearer x, Basic x, token x
+    # Authorization: Bearer x, Basic x, token x; cookies
     (re.compile(r"(?i)\b(bearer|basic|digest|negotiate)(\s+|%20)[\w.~+/=-]{4,}"), rf"\1\2{MASK}"),
-    (re.compile(r"(?i)\b(authorization\s*[:=]\s*(?:\w+\s+)?)\S+"), rf"\1{MASK}"),
-    # scheme://user:password@host, scheme://:password@host
-    (re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s/:@?#]*):[^\s/]*@"), rf"\1:{MASK}@"),
-    # scheme://a-long-token@host
-    (re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[\w.-]{16,}@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)\b(authorization\s{0,9}[:=]\s{0,9}(?:\w+\s+)?)\S+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)\b(cookie\s{0,9}[:=]).+", re.DOTALL), rf"\1 {MASK}"),
+    # scheme://user:password@host, scheme://:password@host, scheme://token@host
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s/:@?#]{0,200}):\S*@"), rf"\1:{MASK}@"),
+    (re.compile(r"(?i)\b(https?://)[\w.~%-]{6,}@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[\w.~%-]{16,}@"), rf"\1{MASK}@"),
+    # user:password@host
+    (re.compile(r"(?<![\w/.@:-])([\w.-]{1,64}):([^\s@/:]{1,200})@(?=[\w.-])"), rf"\1:{MASK}@"),
+    (re.compile(r"\b(hooks\.slack\.com/services/)\S+"), rf"\1{MASK}"),
     # tokens that name themselves: GitHub, GitLab, Slack, OpenAI, AWS, JWT
     (
         re.compile(
@@ -52,11 +82,12 @@ PATTERNS: tuple[tuple[Pattern[str], str], ...] = (
         MASK,
     ),
     (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)?"), MASK),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*"), MASK),
+    (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*", re.DOTALL), MASK),
+    # curl -u user:password, within a shell line
+    (re.compile(r"(\s-u\s*|\s--(?:proxy-)?user[= ])([^\s:]{1,200}):\S+"), rf"\1\2:{MASK}"),
+    # -pPASSWORD, within a shell line
+    (re.compile(r"(\s-p)(?!\d{1,5}(?:\s|$))[^\s-]\S*"), rf"\1{MASK}"),
 )
-# Programs whose -pVALUE is a password, digits too.
-_SHORT_PASSWORD = re.compile(r"(?:mysql|mariadb|sshpass|mongo|7z|zip|unrar)")
-_MYSQL_IN_SHELL = re.compile(r"((?:mysql|mariadb|sshpass)\w*\b[^|;&]*?\s-p)(\S+)")
 
 
 def is_secret_name(name: str) -> bool:
@@ -66,8 +97,9 @@ def is_secret_name(name: str) -> bool:
         return False
     if any(word in SECRET_WORDS for word in words):
         return True
-    joined = "".join(words)
-    return any(part in joined for part in ("password", "passwd", "passphrase", "apikey"))
+    if any(word.endswith(SECRET_ENDINGS) and word not in HARMLESS_WORDS for word in words):
+        return True
+    return any(part in "".join(words) for part in ("password", "passwd", "passphrase", "apikey"))
 
 
 def mask_argv(argv: Sequence[str], extra: Iterable[Pattern[str]] = ()) -> tuple[str, ...]:
@@ -75,46 +107,60 @@ def mask_argv(argv: Sequence[str], extra: Iterable[Pattern[str]] = ()) -> tuple[
     masked: list[str] = []
     extras = tuple(extra)
     program = argv[0].rsplit("/", 1)[-1] if argv else ""
-    hide_next = hide_after_colon = False
+    if program in ("docker", "podman", "helm", "oras") and "login" in argv:
+        secret_options: tuple[str, ...] = ("-p",)
+    else:
+        secret_options = PASSWORD_OPTIONS.get(program, ())
+    hide_next = hide_after_colon = in_key = False
     for index, argument in enumerate(argv):
-        if hide_next and not argument.startswith("--"):
+        if hide_next or in_key:
             masked.append(MASK)
+            in_key = in_key and "-----END" not in argument
             hide_next = False
             continue
         if hide_after_colon and ":" in argument:
             argument = argument.split(":", 1)[0] + ":" + MASK
         option = _OPTION.match(argument)
-        hide_next = bool(index and option and is_secret_name(option[1]))
-        hide_after_colon = argument in ("-u", "--user", "--proxy-user")
-        masked.append(_mask_argument(argument, program if index else "", extras))
+        hide_next = index > 0 and (
+            bool(option and is_secret_name(option[1]))
+            or argument in secret_options
+            or argument.lower() == "bearer"
+        )
+        hide_after_colon = argument in ("-u", "-U", "--user", "--proxy-user")
+        in_key = "-----BEGIN" in argument and "-----END" not in argument
+        masked.append(_mask_argument(argument, secret_options if index else None, extras))
     return tuple(masked)
 
 
-def _mask_argument(argument: str, program: str, extras: tuple[Pattern[str], ...]) -> str:
-    if program and argument.startswith("-p") and len(argument) > 2:
-        value = argument[2:]
-        if _SHORT_PASSWORD.match(program) or not (value.isdigit() and len(value) <= 5):
-            return "-p" + MASK
+def _mask_argument(
+    argument: str, secret_options: tuple[str, ...] | None, extras: tuple[Pattern[str], ...]
+) -> str:
+    """One argument; `secret_options` is None for the program itself."""
+    whole = _WHOLE.match(argument)
+    if whole and is_secret_name(whole[2]):
+        return whole[1] + MASK
+    if secret_options is not None and argument[:1] == "-" and len(argument) > 2:
+        value, option = argument[2:], argument[:2]
+        is_port = value.isdigit() and len(value) <= LONGEST_PORT
+        if option in secret_options or (option == "-p" and not is_port):
+            return option + MASK
+        if option in ("-u", "-U") and ":" in value:
+            return option + value.split(":", 1)[0] + ":" + MASK
+        if argument.startswith(("--user=", "--proxy-user=")) and ":" in argument:
+            return argument.split(":", 1)[0] + ":" + MASK
     for pattern, replacement in PATTERNS:
         argument = pattern.sub(replacement, argument)
     if "=" in argument or ":" in argument:
-        argument = _ASSIGNMENT.sub(_mask_assignment, argument)
+        argument = _ASSIGNMENT.sub(_mask_named, argument)
     if " " in argument:
-        argument = _SPACED_OPTION.sub(_mask_spaced_option, argument)
-        argument = _MYSQL_IN_SHELL.sub(rf"\g<1>{MASK}", argument)
+        argument = _SPACED_OPTION.sub(_mask_named, argument)
     for pattern in extras:
         argument = pattern.sub(MASK, argument)
     return argument
 
 
-def _mask_assignment(match: re.Match[str]) -> str:
-    if not is_secret_name(match["name"]) or match["value"] == MASK:
+def _mask_named(match: re.Match[str]) -> str:
+    if not is_secret_name(match["name"].lstrip("-")) or match[0].endswith(MASK):
         return match[0]
     quote = match["quote"] or ""
     return f"{match['name']}{match['sign']}{quote}{MASK}{quote}"
-
-
-def _mask_spaced_option(match: re.Match[str]) -> str:
-    if not is_secret_name(match["option"].lstrip("-")):
-        return match[0]
-    return f"{match['option']}{match['sign']}{MASK}"

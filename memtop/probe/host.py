@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from memtop.errors import MemtopError
 from memtop.probe import parse
@@ -45,7 +46,8 @@ class HostReader:
         for pid in pids:
             try:
                 # A procfs file has no size before it is read; a copy of one has.
-                return os.stat(f"{self._root}/{pid}/stat").st_size == 0
+                info = os.stat(f"{self._root}/{pid}/stat")
+                return stat.S_ISREG(info.st_mode) and info.st_size == 0
             except OSError:
                 continue
         return False

@@ -87,9 +87,8 @@ class MemtopApp(App[None]):
 
     async def on_event(self, event: events.Event) -> None:
         """Keys of the filter are typed before the next one is looked at, however fast they come."""
-        await super().on_event(event)
-        if isinstance(event, events.Key):
-            await self._main.finish_typing()
+        if not (isinstance(event, events.Key) and self._main.type(event)):
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         """Begin to sample."""

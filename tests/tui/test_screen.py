@@ -176,6 +176,39 @@ async def test_rows_are_put_in_order_by_themselves(source, look, monkeypatch):
         assert screen.pids[1:3] == [10, 12]
 
 
+async def test_every_printable_key_is_harmless(app, look):
+    """No key, bound or not, by itself or twice, breaks the screen."""
+    names = "at,exclamation_mark,dollar_sign,percent_sign,ampersand,tab,enter,f2,f3,f7,f8,f9,f12"
+    async with look(app) as screen:
+        for key in [*names.split(","), *"abcdefghijklmnorstuwxyzABCDEFGHIJKLMNOPRSTUVWXYZ0123"]:
+            await screen.press(key)
+            await screen.press("escape", "escape")
+        assert "mail-worker" in screen.text
+
+
+async def test_choosing_twice_is_choosing_once(app, look):
+    """A second Enter, click or Esc on a list that is closing does nothing."""
+    async with look(app) as screen:
+        await screen.press("s")
+        await screen.pilot.press("enter", "enter", "escape", "enter")
+        await screen.pilot.pause()
+        assert "mail-worker" in screen.text
+        await screen.press("question_mark")
+        await screen.pilot.press("escape", "escape", "f1", "escape")
+        await screen.pilot.pause()
+        assert screen.app.is_running
+
+
+async def test_dear_columns_are_read_for_everybody_when_sorted_by(source, app, look):
+    """Sorting or filtering by swap or peak asks the source for them, of all processes."""
+    async with look(app) as screen:
+        await screen.tick()
+        assert not source.wanted.all_usage
+        await screen.press("slash", *"peak>1m", "enter")
+        await screen.tick()
+        assert source.wanted.all_usage
+
+
 async def test_the_mouse_selects(app, look):
     """A click puts the cursor on a row."""
     async with look(app) as screen:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -140,6 +141,51 @@ def test_errors_are_sentences_with_exit_codes(arguments, code, words, tmp_path):
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_wrong_filter_is_pointed_at():
+    """Below the filter a caret stands where it is wrong."""
+    lines = run("ps", "redis", "rss>x").stderr.splitlines()
+
+    assert lines[1] == "        redis rss>x"
+    assert lines[2] == "        " + " " * 10 + "^"
+
+
+def test_filters_and_orders_read_what_they_need(children):
+    """A filter by a figure that is not shown works all the same."""
+    code = "kept = bytearray(b'x') * (300 << 20); del kept; print(1, flush=True); input()"
+    child = children.ready(code)
+
+    assert f"{child.pid} " in run("ps", "peak>290m", f"pid={child.pid}").stdout
+
+
+def test_a_process_that_dies_while_watched_is_gone(children):
+    """`--pid` of a process that ended meanwhile is exit code 4."""
+    child = children.ready("import time; print(1, flush=True); time.sleep(1.5)")
+    threading.Thread(target=child.wait, daemon=True).start()  # so that it is no zombie
+
+    assert run("ps", "--pid", str(child.pid), "--for", "3s").returncode == 4
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "<&- >/dev/null"])
+def test_closed_and_full_streams(redirection):
+    """Output that cannot be written is an error in one sentence; a closed stream is none."""
+    line = f"{sys.executable} -m memtop ps {redirection}; echo code $? >&2"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == ("code 1" if "full" in redirection else "code 0")
+
+
+def test_names_that_are_no_utf8_are_json(children):
+    """Every parser can read the names; foreign bytes become U+FFFD."""
+    code = "import ctypes; ctypes.CDLL(None).prctl(15, b'bad\\xff', 0, 0, 0);"
+    child = children.ready(code + "print(1, flush=True); input()")
+    document = json.loads(run("ps", "--json").stdout)
+
+    process = next(p for p in document["processes"] if p["pid"] == child.pid)
+    assert process["name"] == "bad\ufffd"
+    json.dumps(document, ensure_ascii=False).encode("utf-8")
 
 
 def test_json_holds_an_object_on_failure_too():

@@ -1,5 +1,6 @@
 """What every source of samples promises, asked of each of them."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -158,27 +159,32 @@ def test_births_growth_and_deaths_are_seen(kind, children, wait_until, monkeypat
     source.close()
 
 
+def descriptors_on(kids):
+    """How many descriptors of this process lead to files of these children."""
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+    return sum(link.startswith(f"/proc/{kid.pid}/") for link in links for kid in kids)
+
+
 def test_no_descriptor_is_left(children):
-    """Closing a source gives all its descriptors back; the dead keep none."""
+    """Two descriptors are kept for each of the living, none for the dead, none at the end."""
     linux_only()
-    before = len(os.listdir("/proc/self/fd"))
+    kids = [children.ready(WAIT) for _ in range(6)]
     source = ProcfsSource()
-    source.sample(Wanted())
-    open_now = len(os.listdir("/proc/self/fd"))
-    kids = [children.ready(WAIT) for _ in range(5)]
-    pipes = 2 * len(kids)
-    source.sample(Wanted())
-    assert len(os.listdir("/proc/self/fd")) >= open_now + pipes + 2 * len(kids)
-    for kid in kids:
-        kid.kill()
-        kid.wait()
     source.sample(Wanted())
     source.settle(5)
 
-    assert len(os.listdir("/proc/self/fd")) <= open_now + pipes + 4  # others may come and go
+    assert descriptors_on(kids) == 12
+    for kid in kids[:3]:
+        kid.kill()
+        kid.wait()
+    source.sample(Wanted())
+    assert descriptors_on(kids) == 6
     source.close()
     source.close()
-    assert len(os.listdir("/proc/self/fd")) == before + pipes
+    assert descriptors_on(kids) == 0
 
 
 def test_a_recorded_tree_is_not_acted_on(tmp_path):

@@ -82,6 +82,20 @@ def test_what_passes(text, expected, state):
     assert pids(text, state) == expected
 
 
+def test_shares_of_an_unknown_total_match_nothing():
+    """Where the memory of the machine is not known, no row has a share of it."""
+    source = FakeSource(host=Host("h", None, None))
+    source.spawn(1)
+    state = Tracker().feed(source.sample(Wanted()))
+
+    assert pids("rss>1%", state) == []
+
+
+def test_a_filter_knows_its_columns():
+    """So that what is dear to read is read for everybody only when it is asked for."""
+    assert parse("peak>1g user=a python").columns == {"peak", "user"}
+
+
 @pytest.mark.parametrize(
     ("text", "position"),
     [

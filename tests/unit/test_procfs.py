@@ -265,6 +265,54 @@ def test_broken_files_are_ordinary(tree, source_of, content):
     assert {f.identity.pid for f in second.facts} >= {1, 7}
 
 
+@pytest.mark.parametrize("btime", ["nan", "inf", "1e300", "-5", "x"])
+def test_impossible_times_are_not_known(tree, source_of, btime):
+    """A boot time that cannot be leaves starts unknown."""
+    (tree.root / "stat").write_text(f"btime {btime}\n")
+
+    sample = source_of(tree.root).sample(Wanted())
+
+    assert sample.started[0].started_at is None
+
+
+@pytest.mark.parametrize(("field", "value"), [("start", 10**18), ("rss", -5), ("rss", 10**15)])
+def test_impossible_numbers_are_no_process(tree, source_of, field, value):
+    """A stat with numbers that no kernel writes is passed over."""
+    tree.put(5, **{field: value})
+
+    sample = source_of(tree.root).sample(Wanted())
+
+    assert {s.identity.pid for s in sample.started} == {1}
+
+
+def test_a_tree_may_hold_anything(tree, source_of):
+    """Odd folder names are left out, a FIFO does not hang, a missing statm is unknown memory."""
+    (tree.root / "²").mkdir()
+    (tree.put(5, ppid=1) / "stat").unlink()
+    os.mkfifo(tree.root / "5" / "stat")
+    (tree.put(6, ppid=1) / "statm").unlink()
+    source = source_of(tree.root)
+
+    first, second = source.sample(Wanted()), source.sample(Wanted())
+
+    assert {s.identity.pid for s in first.started} == {1, 6}
+    assert {m.pid for m in first.memory} == {1}
+    assert second.ended == ()
+
+
+def test_a_kernel_thread_that_goes_is_reported(tree, source_of):
+    """Its PID may belong to an ordinary process by the time that anybody looks."""
+    tree.put(2, name="kthreadd", flags=0x00200000)
+    source = source_of(tree.root)
+    source.sample(Wanted())
+    tree.put(2, name="python", start=5000)
+
+    samples = [source.sample(Wanted()) for _ in range(61)]
+
+    assert [i for sample in samples for i in sample.ended] == [(100, 2)]
+    assert [s.identity for sample in samples for s in sample.started] == [(5000, 2)]
+
+
 def test_no_tree_at_all(tmp_path):
     """A folder without processes, or none, is an error that names it."""
     with pytest.raises(MemtopError, match="holds no process folders"):

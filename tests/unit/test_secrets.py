@@ -1,6 +1,7 @@
 """Secrets in command lines."""
 
 import re
+import time
 
 import pytest
 
@@ -36,6 +37,31 @@ SECRET = "hunter2SECRET"
         ["app", f"ghp_{SECRET}{SECRET}"],
         ["app", f"--dbPassword={SECRET}"],
         [f"app: serve --secret {SECRET}"],
+        ["app", f"--password=aa,{SECRET}"],
+        ["app", f"PASSWORD=ab;{SECRET}"],
+        ["app", f"--password=&a b {SECRET}"],
+        ["app", "--password", f"--{SECRET}"],
+        ["sh", "-c", f'mysql --password "a {SECRET}" shop'],
+        ["sh", "-c", f"app --token -{SECRET}"],
+        ["sh", "-c", f"app -p{SECRET}"],
+        ["sh", "-c", f"curl -u bob:{SECRET} http://x"],
+        ["app", f'{{"password": "a\\"{SECRET}"}}'],
+        ["app", f'{{"api_key":["{SECRET}"]}}'],
+        ["app", f"postgres://u:a/{SECRET}@h/db"],
+        ["app", f"https://{SECRET}@example.org/x"],
+        ["app", f"bob:{SECRET}@example.org"],
+        ["curl", "-H", "Authorization:", "Bearer", SECRET],
+        ["curl", "-H", f"Cookie: a=1; b={SECRET}"],
+        ["sshpass", "-p", SECRET, "ssh", "host"],
+        ["docker", "login", "-u", "me", "-p", SECRET],
+        ["redis-cli", "-a", SECRET],
+        ["curl", f"-ubob:{SECRET}"],
+        ["curl", f"--user=bob:{SECRET}"],
+        ["zip", "-P", SECRET, "a.zip"],
+        ["app", f"DBPASS={SECRET}"],
+        ["app", "--clientsecret", SECRET],
+        ["app", f"https://hooks.slack.com/services/T0/B0/{SECRET}"],
+        ["app", "-----BEGIN RSA PRIVATE KEY-----", SECRET, "-----END RSA PRIVATE KEY-----"],
     ],
 )
 def test_secrets_do_not_leave(argv):
@@ -62,6 +88,29 @@ def test_secrets_do_not_leave(argv):
 def test_ordinary_command_lines_are_left_alone(argv):
     """What is no secret stays as it is."""
     assert mask_argv(argv) == tuple(argv)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=" + "Ab_" * 21_800,
+        "data=" + "A" * 65_000,
+        "-a" * 30_000,
+        "--a " * 16_000,
+        "eyJ-" * 16_000,
+        "http://" * 9_000,
+        "a:" * 32_000,
+        "[" * 65_000,
+        'password="' + "\\" * 65_000,
+        " -p" * 20_000,
+    ],
+)
+def test_no_text_makes_it_slow(text):
+    """As much of a command line as is read is masked in milliseconds, whatever it holds."""
+    begin = time.process_time()
+    mask_argv(["app", text[:4096], text[:4096] + " x=y: z"])
+
+    assert time.process_time() - begin < 0.25
 
 
 def test_own_patterns_hide_whole_matches():

@@ -61,6 +61,17 @@ def test_a_sawtooth_has_no_rate():
     assert abs(row(state, 10).rate_bytes_s) < 1024
 
 
+@pytest.mark.parametrize("interval_s", [70.0, 100.0, 600.0])
+def test_long_intervals_have_rates_after_the_second_sample(interval_s):
+    """One sample is no rate, however long the interval; two are."""
+    source, tracker = FakeSource(step_s=interval_s), Tracker(interval_s)
+    process = source.spawn(10, rss_mib=100)
+
+    assert row(watch(source, tracker, 1), 10).rate_bytes_s is None
+    process.rss_kib += round(interval_s)
+    assert row(watch(source, tracker, 1), 10).rate_bytes_s == pytest.approx(1024, rel=0.01)
+
+
 def test_growth_that_stops_is_zero_a_minute_later():
     """The rate looks at the last 60 s only."""
     source, tracker = FakeSource(), Tracker()

@@ -236,10 +236,12 @@ class MainScreen(Screen[None]):
         if typed is not None and typed != self._view.filter:
             self._change(replace(self._view, filter=typed), sort=False)
 
-    async def finish_typing(self) -> None:
-        """Let the filter take the keys that it was sent."""
-        if self.is_mounted and self.query_one(FilterBar).is_open:
-            await self.query_one(FilterBar).finish_typing()
+    def type(self, event: events.Key) -> bool:
+        """Whether an open filter has taken the key."""
+        if not (self.is_mounted and self.is_current):
+            return False
+        bar = self.query_one(FilterBar)
+        return bar.is_open and bar.type(event)
 
     def action_escape(self) -> None:
         """One level up: the pause, then the filter, then the tags."""

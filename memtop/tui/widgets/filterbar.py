@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
@@ -12,7 +11,20 @@ from textual.widgets import Input, Static
 from memtop.errors import FilterError
 from memtop.model.filter import Filter, parse
 
-PATIENCE = 100  # turns of the event loop; an input needs two or three for a key
+EDITING = {
+    "backspace": "delete_left",
+    "delete": "delete_right",
+    "left": "cursor_left",
+    "right": "cursor_right",
+    "home": "home",
+    "end": "end",
+    "ctrl+a": "home",
+    "ctrl+e": "end",
+    "ctrl+h": "delete_left",
+    "ctrl+u": "delete_left_all",
+    "ctrl+k": "delete_right_all",
+    "ctrl+w": "delete_left_word",
+}
 
 
 class FilterBar(Horizontal):
@@ -72,10 +84,17 @@ class FilterBar(Horizontal):
         except FilterError:
             return None
 
-    async def finish_typing(self) -> None:
-        """Wait until the input has taken the keys that it was sent."""
+    def type(self, event: events.Key) -> bool:
+        """Take a key at once, if it is one that types or edits; False if it is another.
+
+        The input would take it from its queue some turns later: what comes right behind it, Enter
+        for one, would find a text without it.
+        """
         entry = self.query_one(Input)
-        for _ in range(PATIENCE):
-            if entry._message_queue.empty():
-                break
-            await asyncio.sleep(0)
+        if event.is_printable and event.character is not None:
+            entry.insert_text_at_cursor(event.character)
+        elif event.key in EDITING:
+            getattr(entry, f"action_{EDITING[event.key]}")()
+        else:
+            return False
+        return True
