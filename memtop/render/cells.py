@@ -162,8 +162,22 @@ def process_name(row: Row, *, own: bool = False) -> str:
     first, blank, rest = command.partition(" ")
     if first.startswith("/") and not first.endswith("/"):
         command = first.rsplit("/", 1)[1] + blank + rest
+    if row.command and _is_renamed(row):
+        command = f"{row.name} ({command})"
     name = visible(command) if command.strip() else "(no name)"
     return f"{name} (defunct)" if row.state == "Z" else name
+
+
+def _is_renamed(row: Row) -> bool:
+    """Whether a process has given itself a name that its command line does not tell.
+
+    A name is the base name of the program or script, cut to 15 bytes (TASK_COMM_LEN), until
+    somebody sets another: forked workers do, which have the command line of their parent.
+    """
+    name, command = row.name.strip(), row.command or ""
+    if not name or name[:15] in command or (row.exe or "").rsplit("/", 1)[-1].startswith(name):
+        return False
+    return not name.startswith(("python", "pypy"))
 
 
 def _rss(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
@@ -215,7 +229,7 @@ def _spark(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: S
         if len(members) == 1
         else max(members, key=lambda one: (one.rate_bytes_s or 0, one.rss_kib or 0))
     )
-    if worst.history is None:
+    if worst.history is None or worst.state == "Z":
         return [(" " * (slot.width - 1), "rule"), (" ", "rule")]
     state = scene.state
     ended = None
