@@ -45,6 +45,7 @@ class SortScreen(ModalScreen[str | None]):
         """Begin at the column in force."""
         options = self.query_one(OptionList)
         ids = [column.id for column in self._columns]
+        options.styles.height = min(len(ids), max(3, self.app.size.height * 55 // 100))
         options.highlighted = ids.index(self._current) if self._current in ids else 0
         self.set_focus(options)
         self.set_class(self.app.size.height < 16, "-tiny")
