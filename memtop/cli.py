@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from memtop import __version__
 from memtop.columns import BY_ID, COLUMNS
+from memtop.config import default_text, find, load, wrong
 from memtop.errors import FilterError, MemtopError, NoSuchProcess, UsageError
 from memtop.model.filter import parse as parse_filter
 from memtop.model.query import VIEWS, View, arrange
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         options = _parse(arguments)
+        _settle(options)
         return int(options.run(options))
     except MemtopError as error:
         return _fail(error, as_json="--json" in arguments)
@@ -106,6 +108,32 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return _screen_parser().parse_args(arguments)
 
 
+def _settle(options: argparse.Namespace) -> None:
+    """Lay the command line over the settings of environment and file; errors name their place."""
+    if getattr(options, "print_config", False):
+        return
+    config = load(find(os.environ, options.config), os.environ)
+    options.settings = config
+    try:
+        parse_filter(config.filter)
+    except FilterError as error:
+        what = f"{error.message} (at {error.position + 1})"
+        raise wrong(config, "filter", what) from None
+    if not options.filter and config.filter:
+        options.filter = [config.filter]
+    for name, value in (
+        ("interval", config.interval_s),
+        ("sort", config.sort),
+        ("ascii", config.ascii),
+        ("layout", config.view),
+        ("theme", None if config.theme == "auto" else config.theme),
+    ):
+        if getattr(options, name, None) is None:
+            setattr(options, name, value)
+    if hasattr(options, "no_mouse"):
+        options.no_mouse = options.no_mouse or not config.mouse
+
+
 def _duration(text: str) -> float:
     try:
         return parse_duration_s(text)
@@ -136,9 +164,8 @@ def _common(prog: str, description: str) -> _Parser:
     parser.add_argument(
         "filter", nargs="*", metavar="FILTER", help="what to show; see ? in the screen"
     )
-    parser.add_argument(
-        "--interval", type=_interval, default=1.0, metavar="S", help="time between samples (1s)"
-    )
+    parser.add_argument("--interval", type=_interval, metavar="S", help="between samples (1s)")
+    parser.add_argument("--config", metavar="FILE", help="settings; --print-config writes all")
     parser.add_argument(
         "--procfs", default="/proc", metavar="DIR", help="read another tree than /proc"
     )
@@ -150,10 +177,12 @@ def _common(prog: str, description: str) -> _Parser:
         default="auto",
         help="colours to use (auto: what the terminal says)",
     )
-    parser.add_argument("--sort", type=_column, default="rate", metavar="COLUMN", help="order by")
-    parser.add_argument("--ascii", action="store_true", help="nothing but ASCII characters")
+    parser.add_argument("--sort", type=_column, metavar="COLUMN", help="order by")
+    parser.add_argument(
+        "--ascii", action="store_true", default=None, help="nothing but ASCII characters"
+    )
     parser.add_argument("--fake", metavar="N[:M]", help=argparse.SUPPRESS)
-    parser.set_defaults(all=False, columns=None, json=False, watch_s=0.0, layout="tree")
+    parser.set_defaults(all=False, columns=None, json=False, watch_s=0.0, layout=None)
     return parser
 
 
@@ -164,6 +193,9 @@ def _screen_parser() -> _Parser:
         "Commands: memtop ps, memtop screenshot (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
+    parser.add_argument(
+        "--print-config", action="store_true", help="write all settings with their defaults"
+    )
     _screen_options(parser)
     parser.set_defaults(run=_run_screen)
     return parser
@@ -171,8 +203,9 @@ def _screen_parser() -> _Parser:
 
 def _screen_options(parser: _Parser) -> None:
     parser.add_argument("--theme", choices=("dark", "light", "ansi"), help="colours of the screen")
+    parser.add_argument("--read-only", action="store_true", help="no key acts on a process")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    parser.add_argument("--view", dest="layout", choices=VIEWS, default="tree", help="grouping")
+    parser.add_argument("--view", dest="layout", choices=VIEWS, help="grouping")
 
 
 def _ps_parser() -> _Parser:
@@ -231,10 +264,10 @@ def _open_source(options: argparse.Namespace) -> Source:
     if sys.platform == "linux" or options.procfs != "/proc":
         from memtop.probe.procfs import ProcfsSource
 
-        return ProcfsSource(options.procfs)
+        return ProcfsSource(options.procfs, mask=options.settings.mask)
     from memtop.probe.portable import PortableSource
 
-    return PortableSource()
+    return PortableSource(mask=options.settings.mask)
 
 
 def _view(options: argparse.Namespace) -> View:
@@ -245,6 +278,7 @@ def _view(options: argparse.Namespace) -> View:
         kernel=options.all,
         python=options.python,
         top_pid=options.pid,
+        columns=options.settings.columns,
     )
 
 
@@ -322,6 +356,9 @@ def _is_terminal() -> bool:
 
 
 def _run_screen(options: argparse.Namespace) -> int:
+    if options.print_config:
+        print(default_text(), end="")
+        return 0
     if not _is_terminal():
         return _run_ps(options)
     _prepare_screen(options)
@@ -341,6 +378,8 @@ def _run_screenshot(options: argparse.Namespace) -> int:
     if not options.filter:
         raise UsageError("no file to write", command="memtop screenshot OUT.svg")
     out, *words = options.filter
+    if options.settings.filter == out:
+        raise UsageError("no file to write", command="memtop screenshot OUT.svg")
     options.filter = words
     _prepare_screen(options)
     view = _view(options)

@@ -34,12 +34,13 @@ class View:
     folded: frozenset[Key] = frozenset()
     kernel: bool = False
     python: bool = False
+    columns: tuple[str, ...] = ()
     top_pid: int | None = None
 
     @property
     def dear(self) -> frozenset[str]:
         """The columns it sorts or filters by which are not read for everybody by themselves."""
-        used = self.filter.columns | {self.sort}
+        used = self.filter.columns | {self.sort, *self.columns}
         return frozenset(name for name in used if BY_ID[name].dear)
 
     @property

@@ -30,13 +30,23 @@ class Layout:
     slots: tuple[Slot, ...]
     spark_cells: int
 
+    def at(self, x: int) -> Slot | None:
+        """The slot that holds cell `x`."""
+        return next((slot for slot in self.slots if slot.x <= x < slot.x + slot.width), None)
+
     def slot(self, column: str) -> Slot | None:
         """The slot of a column, if it is on show."""
         return next((slot for slot in self.slots if slot.id == column), None)
 
 
 @lru_cache(maxsize=64)
-def layout(width: int, sort: str, pid_width: int = 5, since: bool = False) -> Layout:
+def layout(
+    width: int,
+    sort: str,
+    pid_width: int = 5,
+    since: bool = False,
+    extra: tuple[str, ...] = (),
+) -> Layout:
     """Which columns fit; PROCESS takes what is left. The sort column is always on show."""
     wide, roomy, middle, small = width >= 160, width >= 112, width >= 96, width >= 80
     tail: list[tuple[str, str, int, bool]] = []
@@ -47,8 +57,10 @@ def layout(width: int, sort: str, pid_width: int = 5, since: bool = False) -> La
         tail.append(("swap", "SWAP", 8, True))
     on_show = {"pid", "command", "name", "rate", *(column[0] for column in tail)}
     column = BY_ID[sort]
-    if column.id not in on_show:
-        tail.append((column.id, column.title, column.width, column.kind != "text"))
+    added = [BY_ID[name] for name in extra if name not in on_show]
+    if column.id not in on_show and column not in added:
+        added.append(column)
+    tail += [(one.id, one.title, one.width, one.kind != "text") for one in added]
     tail.append(("rate", "Δ MiB/min", 11, True) if middle else ("rate", "Δ/min", 7, True))
     if since:
         tail.append(("since", "Δ SINCE R", 9, True))
@@ -63,7 +75,8 @@ def layout(width: int, sort: str, pid_width: int = 5, since: bool = False) -> La
     taken = 1 + pid_width + 1 + sum(slot[2] + 2 for slot in tail) + 1
     while taken + 8 > width and len(tail) > 2:
         # Too narrow: what is asked for least goes first, RSS and Δ never.
-        for name in ("state", "user", "spark", "swap", "since", column.id):
+        others = [one.id for one in reversed(added) if one is not column]
+        for name in ("state", "user", "spark", *others, "swap", "since", column.id):
             going = next((slot for slot in tail if slot[0] == name), None)
             if going is not None and name not in ("rss", "rate"):
                 tail.remove(going)

@@ -6,7 +6,9 @@ that columns stand right with any of them. For PNG a font comes along: pods have
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from importlib import resources
 
 from rich.console import Console, RenderableType
@@ -17,6 +19,13 @@ from memtop.errors import MemtopError
 FONTS = "DejaVu Sans Mono, Menlo, Consolas, Liberation Mono, monospace"
 ASPECT = 0.602  # width by height of a character of DejaVu Sans Mono
 MARGIN = 8
+
+_BRAILLE_TEXT = re.compile(
+    r'(?P<head><text class="(?P<class>[^"]+)" x="(?P<x>[\d.]+)" y="(?P<y>[\d.]+)"[^>]*>)'
+    r"(?P<text>[^<]*[\u2800-\u28ff][^<]*)</text>"
+)
+# Column and row of each of the eight dots, by bit (Unicode, Braille Patterns).
+_DOTS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
 
 # Of the fields that Rich fills in, those of its window frame are left out.
 TEMPLATE = """\
@@ -70,13 +79,34 @@ def svg(screen: RenderableType, width: int, height: int, background: str) -> str
         full_width=round(width * 20 * ASPECT + 2 * MARGIN, 1),
         full_height=round(height * line_height + 2 * MARGIN, 1),
     )
-    return console.export_svg(
+    made = console.export_svg(
         title="memtop",
         theme=_theme(background),
         code_format=template,
         font_aspect_ratio=ASPECT,
         unique_id="memtop",
     )
+    return _BRAILLE_TEXT.sub(_dots, made)
+
+
+def _dots(match: re.Match[str]) -> str:
+    """Braille as dots: fonts without it, and fonts of another width, are common."""
+    x, y = float(match["x"]), float(match["y"])
+    width, text = 20 * ASPECT, html.unescape(match["text"])
+    dots = []
+    for place, character in enumerate(text):
+        bits = ord(character) - 0x2800
+        if not 0 < bits < 256:
+            continue
+        for bit, (column, row) in enumerate(_DOTS):
+            if bits >> bit & 1:
+                left = x + (place + 0.25 + 0.5 * column) * width - 1.5
+                top = y - 20 + 3.05 + row * 6.1 + 1.5
+                dots.append(f"M{left:.1f} {top:.1f}h3v3h-3z")
+    shown = "".join(" " if 0x2800 <= ord(c) < 0x2900 else c for c in text)
+    rest = html.escape(shown).replace(" ", "&#160;")
+    words = f"{match['head']}{rest}</text>" if shown.strip() else ""
+    return f'{words}<path class="{match["class"]}" d="{"".join(dots)}" />'
 
 
 def _theme(background: str) -> TerminalTheme:

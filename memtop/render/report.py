@@ -8,7 +8,7 @@ from typing import Any
 from memtop import __version__, units
 from memtop.columns import BY_ID
 from memtop.model.filter import number_of
-from memtop.model.query import Arrangement, Line
+from memtop.model.query import Arrangement, Line, View
 from memtop.model.state import Row, State
 from memtop.render.cells import process_name, state_words, write_value
 from memtop.render.escape import ASCII, cells, fit, visible
@@ -139,3 +139,19 @@ def _bytes(kib: int | None) -> int | None:
 
 def _rounded(value: float | None) -> int | None:
     return None if value is None else round(value)
+
+
+def report_text(state: State, view: View, arrangement: Arrangement) -> str:
+    """The screen as text for a runbook: what was looked at when, then the rows."""
+    host = state.host
+    order = "rising" if view.inverted else "falling"
+    head = [
+        f"memtop {__version__} on {visible(host.name)} at {iso_utc(state.taken_at)}, "
+        f"watched {units.duration(state.watched_s)} every {state.interval_s:g} s",
+        f"memory {units.size(host.used_kib)} of {units.size(host.total_kib)} in use, "
+        f"{units.rate_mib_min(host.rate_bytes_s)} MiB/min",
+        f"{len(state.living())} processes, by {view.sort}, {order}"
+        + (f", filter {visible(view.filter.text.strip())}" if view.filter else ""),
+        "",
+    ]
+    return "\n".join(head) + "\n" + ps_text(state, arrangement) + "\n"

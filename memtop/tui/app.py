@@ -9,12 +9,14 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any, cast
 
 from rich.console import RenderableType
 from textual import events
 from textual.app import App
 from textual.binding import Binding
+from textual.command import Provider
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
@@ -34,6 +36,13 @@ LEAVE_WITHIN_S = 0.8  # after a signal
 SWITCH_INTERVAL_S = 0.001  # so that a key waits no longer than this for the sampling thread
 
 
+def _commands() -> type[Provider]:
+    """The palette's commands, imported when it is opened."""
+    from memtop.tui.palette import MemtopCommands
+
+    return MemtopCommands
+
+
 class MemtopApp(App[None]):
     """memtop on a terminal.
 
@@ -44,8 +53,9 @@ class MemtopApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "memtop"
     AUTO_FOCUS = None
-    ENABLE_COMMAND_PALETTE = False
+    COMMAND_PALETTE_BINDING = "colon"
     ALLOW_SELECT = False
+    COMMANDS = {_commands}
     BINDINGS = [*keys.quit_binding(), Binding("ctrl+q", "quit", show=False)]
 
     def __init__(
@@ -59,6 +69,9 @@ class MemtopApp(App[None]):
         theme: str | None = None,
         ascii_only: bool = False,
         sampling: bool = True,
+        read_only: bool = False,
+        portrait_root: str | None = None,
+        rebind: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(driver_class=TerminalDriver if sampling else None)
         for made in themes.themes():
@@ -68,6 +81,13 @@ class MemtopApp(App[None]):
         # App has chosen its filter for NO_COLOR by the theme that it began with.
         self._filters = [NoColor() if type(f) is Monochrome else f for f in self._filters]
         self.ascii_only = ascii_only
+        self.read_only = read_only
+        self.live = source.live
+        self.portrait_root = portrait_root
+        self.config_file: str | None = None
+        self.key_table = keys.rebound(rebind or {})
+        if rebind:
+            self.set_keymap(dict(rebind))
         self.failure: Exception | None = None
         self._main = MainScreen(state, view)
         self._sampling = sampling

@@ -5,7 +5,9 @@ Lower case never acts on a process. An id is what a config file rebinds; it neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from textual.binding import Binding, BindingType
 
@@ -24,7 +26,7 @@ class Key:
     stays: bool = False
 
 
-SECTIONS = ("Move", "See", "Keep")
+SECTIONS = ("Move", "See", "Keep", "Act")
 
 KEYS: tuple[Key, ...] = (
     Key("up", "up,k", "↑ k", "move(-1)", "one row up", "Move"),
@@ -35,7 +37,10 @@ KEYS: tuple[Key, ...] = (
     Key("last", "end", "End", "edge(1)", "last row", "Move"),
     Key("fold", "left,h,minus", "← h", "fold(True)", "fold, or go to the parent", "Move"),
     Key("unfold", "right,l,plus", "→ l", "fold(False)", "unfold", "Move"),
-    Key("escape", "escape", "Esc", "escape", "one level up: clear the filter", "Move"),
+    Key("detail", "enter", "Enter", "detail", "detail of the process", "Move", "detail"),
+    Key("next_tab", "tab", "Tab", "tab(1)", "next pane of the detail", "Move"),
+    Key("previous_tab", "shift+tab", "S-Tab", "tab(-1)", "previous pane", "Move"),
+    Key("escape", "escape", "Esc", "escape", "one level up: detail, filter, tags", "Move"),
     Key("filter", "slash,f4", "/", "filter", "filter as you type", "See", "filter", stays=True),
     Key("sort", "s,f6", "s", "choose_sort", "sort by …", "See", "sort"),
     Key("invert", "I", "I", "invert", "turn the order round", "See"),
@@ -46,14 +51,96 @@ KEYS: tuple[Key, ...] = (
     Key("view", "v,f5", "v", "view", "tree, by container, by user, flat", "See", "view"),
     Key("follow", "F", "F", "follow", "follow this process", "See"),
     Key("pause", "p", "p", "pause", "pause the view; sampling goes on", "See", "pause"),
+    Key("longer", "right_square_bracket", "]", "window(1)", "longer window of the chart", "See"),
+    Key("shorter", "left_square_bracket", "[", "window(-1)", "shorter window", "See"),
     Key("tag", "space", "Space", "tag", "tag, and go down", "Keep", "tag"),
     Key("untag", "U", "U", "untag", "untag all", "Keep"),
     Key("baseline", "r", "r", "baseline", "column Δ SINCE R: change from now on", "Keep", "since"),
+    Key("copy_row", "y", "y", "copy_row", "copy the row", "Keep"),
+    Key("copy_report", "Y", "Y", "copy_report", "copy the report", "Keep"),
+    Key("save", "w", "w", "save", "save picture and report", "Keep", "save"),
+    Key("signal", "K,f9", "K", "signal", "send a signal: asks first", "Act", "signal"),
+    Key("palette", "colon,ctrl+p", ":", "palette", "every command by name", "Keep"),
     Key("help", "question_mark,f1", "?", "help", "this help", "Keep", "help", stays=True),
     Key("quit", "q,ctrl+c,f10", "q", "quit", "quit", "Keep", "quit", stays=True),
 )
 
-FOOTER_ORDER = ("filter", "sort", "tag", "view", "pause", "baseline", "help", "quit")
+FOOTER_ORDER = (
+    "filter",
+    "sort",
+    "detail",
+    "tag",
+    "view",
+    "pause",
+    "save",
+    "signal",
+    "baseline",
+    "help",
+    "quit",
+)
+
+
+# What other programs' users press; a preset changes only these bindings.
+PRESETS: dict[str, dict[str, str]] = {
+    "": {},
+    "vim": {
+        "last": "end,ctrl+e",
+        "page_down": "pagedown,ctrl+f,ctrl+d",
+        "page_up": "pageup,ctrl+b,ctrl+u",
+        "unfold": "right,l,o,plus",
+    },
+    "htop": {
+        "filter": "f4,backslash,slash",
+        "sort": "f6,greater_than_sign,s",
+        "view": "f5,t,v",
+        "invert": "I",
+        "untag": "U",
+        "tag": "space",
+        "signal": "f9,K",
+        "help": "f1,question_mark",
+        "quit": "f10,q",
+    },
+}
+_WRITTEN = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "space": "Space",
+    "enter": "Enter",
+    "escape": "Esc",
+    "tab": "Tab",
+    "backslash": "\\",
+    "greater_than_sign": ">",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "home": "Home",
+    "end": "End",
+    "plus": "+",
+    "minus": "-",
+}
+
+
+def rebound(changes: Mapping[str, str]) -> tuple[Key, ...]:
+    """The table with other keys for some bindings, and their labels."""
+    return tuple(
+        replace(key, keys=changes[key.id], label=_label(changes[key.id]))
+        if key.id in changes
+        else key
+        for key in KEYS
+    )
+
+
+def _label(pressed: str) -> str:
+    first = pressed.split(",")[0]
+    if first in _WRITTEN:
+        return _WRITTEN[first]
+    return first.upper() if re.fullmatch(r"f\d+", first) else first
 
 
 def bindings() -> list[BindingType]:
@@ -78,7 +165,7 @@ def quit_binding() -> list[BindingType]:
     ]
 
 
-def footer() -> list[tuple[str, str, bool]]:
+def footer(table: Sequence[Key] = KEYS) -> list[tuple[str, str, bool]]:
     """Key, word and whether it always stays, in order of use."""
-    by_id = {key.id: key for key in KEYS}
+    by_id = {key.id: key for key in table}
     return [(by_id[i].label, by_id[i].footer, by_id[i].stays) for i in FOOTER_ORDER]

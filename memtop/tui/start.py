@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+from memtop.config import Config, unknown_keys
 from memtop.errors import MemtopError, UsageError
 from memtop.model.query import View
 from memtop.model.state import State
@@ -15,6 +16,7 @@ from memtop.model.tracker import Tracker
 from memtop.paths import create, create_somewhere
 from memtop.probe.source import Source
 from memtop.tui.app import MemtopApp
+from memtop.tui.keys import KEYS, PRESETS
 from memtop.tui.terminal import as_it_was
 
 
@@ -36,7 +38,17 @@ def _app(
         theme=options.theme,
         ascii_only=options.ascii,
         sampling=sampling,
+        read_only=options.read_only,
+        portrait_root=None if options.fake else options.procfs,
+        rebind=_rebindings(options.settings),
     )
+
+
+def _rebindings(settings: Config) -> dict[str, str]:
+    """The keys of the preset, and over them those of the file; an unknown binding is an error."""
+    if error := unknown_keys(settings, [key.id for key in KEYS]):
+        raise error
+    return {**PRESETS[settings.preset], **settings.keys}
 
 
 def run_screen(
@@ -44,6 +56,7 @@ def run_screen(
 ) -> int:
     """Run until somebody quits; the terminal is as it was then, whatever happened."""
     app = _app(source, tracker, state, view, options, sampling=True)
+    app.config_file = options.config
     try:
         with as_it_was():
             app.run(mouse=not options.no_mouse)

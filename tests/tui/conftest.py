@@ -53,7 +53,7 @@ class Looker:
     def cursor(self):
         """The PID under the cursor."""
         line = next(line for line in self.lines if line.startswith("▌"))
-        return int(line.split()[1])
+        return int(line[1:].split()[0])
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_json_tells_the_truth_about_this_process():
     assert process["peak_bytes"] >= process["rss_bytes"] * 0.95
     assert process["swap_bytes"] is not None
     assert process["threads"] >= 1
-    assert process["cpu_percent"] is None
+    assert process["cpu_percent"] is None or process["cpu_percent"] >= 0
     assert process["rate_bytes_per_s"] is None
     assert process["role"] is None
     assert "smaps" in process["rights"]

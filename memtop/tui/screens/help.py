@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -38,9 +40,9 @@ READING = (
 )
 
 
-def help_lines(width: int) -> list[list[Cell]]:
+def help_lines(width: int, table: Sequence[keys.Key] = keys.KEYS) -> list[list[Cell]]:
     """The help in as many columns as fit."""
-    blocks = [_key_block(section) for section in keys.SECTIONS]
+    blocks = [_key_block(section, table) for section in keys.SECTIONS]
     blocks.append([[("Filter", "strong")], *([_pair(k, 19, t) for k, t in FILTER_HELP])])
     reading: list[list[Cell]] = [[("How to read", "strong")]]
     reading += [[(" " + fit(sign, 9), role), (text, "dim")] for sign, role, text in READING]
@@ -48,7 +50,7 @@ def help_lines(width: int) -> list[list[Cell]]:
     if width < 110:
         return [line for block in blocks for line in [*block, []]]
     left = [*blocks[0], [], *blocks[2]]
-    right = [*blocks[1], [], *blocks[3]]
+    right = [*blocks[1], [], *blocks[3], [], *blocks[4]]
     half = 56
     lines = []
     for index in range(max(len(left), len(right))):
@@ -56,12 +58,12 @@ def help_lines(width: int) -> list[list[Cell]]:
         second = right[index] if index < len(right) else []
         used = sum(len(text) for text, _ in first)
         lines.append([*first, (" " * max(1, half - used), "dim"), *second])
-    return [*lines, [], *blocks[4]]
+    return [*lines, [], *blocks[5]]
 
 
-def _key_block(section: str) -> list[list[Cell]]:
+def _key_block(section: str, table: Sequence[keys.Key]) -> list[list[Cell]]:
     lines: list[list[Cell]] = [[(section, "strong")]]
-    lines += [_pair(key.label, 7, key.help) for key in keys.KEYS if key.section == section]
+    lines += [_pair(key.label, 7, key.help) for key in table if key.section == section]
     return lines
 
 
@@ -74,7 +76,8 @@ class HelpText(Roles, ScrollView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay it out anew."""
-        self.text_lines = help_lines(self.size.width)
+        table = getattr(self.app, "key_table", keys.KEYS)
+        self.text_lines = help_lines(self.size.width, table)
         self.virtual_size = Size(self.size.width, len(self.text_lines))
         self.refresh()
 

@@ -6,14 +6,17 @@ unless a key asks, and never within 2 s of a key.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from time import monotonic
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import Screen
 
+from memtop.columns import BY_ID, COLUMNS
+from memtop.config import save
+from memtop.errors import MemtopError
 from memtop.model.filter import EVERYTHING
 from memtop.model.query import VIEWS, Arrangement, View, arrange
 from memtop.model.state import State
@@ -21,6 +24,10 @@ from memtop.probe.sample import Identity, Wanted
 from memtop.render.cells import heading_cells
 from memtop.render.summary import Notice, host_cells, key_cells, view_cells
 from memtop.tui import keys
+from memtop.tui.screens.acting import Acting
+from memtop.tui.screens.inspecting import Inspecting
+from memtop.tui.screens.keeping import Keeping
+from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.filterbar import FilterBar
 from memtop.tui.widgets.lines import Headings, KeyBar, Summary
 from memtop.tui.widgets.table import ProcessTable
@@ -32,7 +39,7 @@ TINY_ROWS = 14
 LEAST_DIALOG_WIDTH = 20
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Inspecting, Acting, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -58,6 +65,7 @@ class MainScreen(Screen[None]):
         yield Summary()
         yield Headings()
         yield ProcessTable()
+        yield DetailPane()
         yield FilterBar()
         yield KeyBar()
 
@@ -71,7 +79,9 @@ class MainScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Small screens lose what is not needed."""
         self._fit(event.size.height)
+        self._fit_pane()
         self._show_frame()
+        self.call_after_refresh(self._show_pane)
 
     def _fit(self, height: int) -> None:
         self.set_class(height < TINY_ROWS, "-tiny")
@@ -122,6 +132,7 @@ class MainScreen(Screen[None]):
         self.table.show(self._shown, self._view, self._arrangement)
         if self._follow:
             self.table.scroll_to_cursor()
+        self._show_pane()
         self._show_frame()
 
     def _show_frame(self) -> None:
@@ -136,7 +147,8 @@ class MainScreen(Screen[None]):
         self.query_one(Headings).show([heading_cells(self.table.plan, self._view)])
         own = state.rows.get(state.own) if state.own else None
         cost = (own.rss_kib, own.cpu_percent) if own else (None, None)
-        self.query_one(KeyBar).show([key_cells(keys.footer(), *cost, width)])
+        table = getattr(self.app, "key_table", keys.KEYS)
+        self.query_one(KeyBar).show([key_cells(keys.footer(table), *cost, width)])
 
     def _notice(self) -> Notice:
         message, warning, until = self._message
@@ -158,12 +170,28 @@ class MainScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No key acts on the table while a filter is typed, but those that end it."""
+        if action == "signal" and getattr(self.app, "read_only", False):
+            return False
         return self.query_one(FilterBar).is_open == (action == "end_filter")
 
     def on_process_table_looked(self) -> None:
         """Other rows are looked at: the sampler reads those every tick, and they stay put."""
         self._touched_at = monotonic()
+        self._show_pane()
         self.app.look(self.wanted())  # type: ignore[attr-defined]
+
+    def on_process_table_fold_asked(self) -> None:
+        """A click on the tree's strokes."""
+        line = self.table.cursor_line
+        if line is not None:
+            self.action_fold(not line.folded)
+
+    def on_headings_clicked(self, message: Headings.Clicked) -> None:
+        """A click on a heading sorts by its column; on that of the order it turns it round."""
+        slot = self.table.plan.at(message.x)
+        column = {"command": "name"}.get(slot.id, slot.id) if slot else None
+        if column in BY_ID:
+            self.action_sort(column)
 
     def action_move(self, by: int) -> None:
         """Rows up or down."""
@@ -204,13 +232,14 @@ class MainScreen(Screen[None]):
         if self.app.size.width < LEAST_DIALOG_WIDTH:
             self.say("the terminal is too narrow", warning=True)
             return
-        from memtop.tui.screens.sort import SortScreen  # not needed for the first frame
+        from memtop.tui.screens.pick import PickScreen  # not needed for the first frame
 
         def chosen(column: str | None) -> None:
             if column is not None:
                 self._change(replace(self._view, sort=column, inverted=False))
 
-        self.app.push_screen(SortScreen(self._view.sort), chosen)
+        things = [(one.id, one.id, one.help) for one in COLUMNS if one.id != "command"]
+        self.app.push_screen(PickScreen("Sort by", things, self._view.sort, "sorts"), chosen)
 
     def action_view(self) -> None:
         """The next way of grouping."""
@@ -244,8 +273,10 @@ class MainScreen(Screen[None]):
         return bar.is_open and bar.type(event)
 
     def action_escape(self) -> None:
-        """One level up: the pause, then the filter, then the tags."""
-        if self._paused:
+        """One level up: the detail, the pause, then the filter, then the tags."""
+        if self.pane.is_open:
+            self.action_detail()
+        elif self._paused:
             self.action_pause()
         elif self._view.filter:
             self._change(replace(self._view, filter=EVERYTHING), sort=False)
@@ -293,6 +324,35 @@ class MainScreen(Screen[None]):
         }
         self.table.redraw()
         self.say("Δ SINCE R counts from now")
+
+    def action_toggle_column(self, column: str) -> None:
+        """Show or hide a column besides the standard ones."""
+        shown = self._view.columns
+        changed = (
+            tuple(one for one in shown if one != column) if column in shown else (*shown, column)
+        )
+        self._change(replace(self._view, columns=changed), sort=False)
+
+    def action_save_settings(self) -> None:
+        """Write what was changed on the screen to the config file."""
+        view, theme = self._view, self.app.theme.removeprefix("memtop-")
+        changes: dict[str, object] = {
+            "sort": view.sort,
+            "filter": view.filter.text,
+            "view": view.layout,
+            "columns": list(view.columns),
+            "theme": theme,
+        }
+        try:
+            where = save(changes, os.environ, getattr(self.app, "config_file", None))
+        except MemtopError as error:
+            self.say(error.message, warning=True)
+            return
+        self.say(f"settings saved to {where}")
+
+    def action_palette(self) -> None:
+        """Every action, column and theme by name."""
+        self.app.action_command_palette()
 
     def action_help(self) -> None:
         """Keys and signs."""

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -146,7 +148,18 @@ class Summary(Lines):
 
 
 class Headings(Lines):
-    """The titles of the columns."""
+    """The titles of the columns; a click on one sorts by it."""
+
+    class Clicked(Message):
+        """A click at cell `x`."""
+
+        def __init__(self, x: int) -> None:
+            super().__init__()
+            self.x = x
+
+    def on_click(self, event: events.Click) -> None:
+        """Which column is there only the table knows."""
+        self.post_message(self.Clicked(event.x))
 
 
 class KeyBar(Lines):

@@ -44,6 +44,9 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
     class Looked(Message):
         """Other rows came into view, or the cursor moved to another process."""
 
+    class FoldAsked(Message):
+        """The line under the cursor is to be folded or unfolded."""
+
     def __init__(self) -> None:
         super().__init__()
         self.cursor: Key | None = None
@@ -64,7 +67,8 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
     def plan(self) -> Layout:
         """The columns at the present width."""
         width = max(1, self.size.width or self.app.size.width)
-        return layout(width, self._view.sort, self._pid_width, self.baseline is not None)
+        view = self._view
+        return layout(width, view.sort, self._pid_width, self.baseline is not None, view.columns)
 
     def show(self, state: State, view: View, arrangement: Arrangement) -> None:
         """Show a state; paints the visible lines that differ from what is on the screen."""
@@ -242,7 +246,11 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
             self.post_message(self.Looked())
 
     def on_click(self, event: events.Click) -> None:
-        """A click selects; on the sign of a fold it folds."""
+        """A click selects; on the tree's strokes and fold sign it folds."""
         place = event.y + self.scroll_offset.y
-        if place < len(self._arrangement.lines):
-            self.go_to(place)
+        if place >= len(self._arrangement.lines):
+            return
+        self.go_to(place)
+        line, begin = self._arrangement.lines[place], self.plan.slots[1].x
+        if line.foldable and begin <= event.x <= begin + len(line.guide) + 1:
+            self.post_message(self.FoldAsked())

@@ -1,6 +1,8 @@
-"""Which column to sort by: a list, one key away."""
+"""A list to pick from: what to sort by, which signal."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -9,63 +11,59 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from memtop.columns import COLUMNS
 
-
-class SortScreen(ModalScreen[str | None]):
-    """Returns the id of a column, or None."""
+class PickScreen(ModalScreen[str | None]):
+    """Shows (id, name, help) of things; returns the id of the one picked, or None."""
 
     BINDINGS = [
-        Binding("escape,q,s", "leave", "leave", show=False),
+        Binding("escape,q", "leave", "leave", show=False),
         Binding("enter", "select", show=False),
         Binding("j", "down", show=False),
         Binding("k", "up", show=False),
     ]
 
-    def __init__(self, current: str) -> None:
+    def __init__(
+        self, title: str, things: Sequence[tuple[str, str, str]], current: str | None, verb: str
+    ) -> None:
         super().__init__()
-        self._current = current
-        self._columns = [column for column in COLUMNS if column.id != "command"]
+        self._title, self._things, self._current, self._verb = title, things, current, verb
 
     def compose(self) -> ComposeResult:
-        """Title, columns, keys."""
+        """Title, list, keys."""
         with Vertical(id="dialog"):
-            yield Static("Sort by", classes="title", markup=False)
+            yield Static(self._title, classes="title", markup=False)
             yield OptionList(
-                *(
-                    Option(f"{column.id:<10} {column.help}", id=column.id)
-                    for column in self._columns
-                ),
+                *(Option(f"{name:<10} {words}", id=id_) for id_, name, words in self._things),
                 markup=False,
                 compact=True,
             )
-            yield Static("Enter sorts   Esc leaves", classes="keys", markup=False)
+            yield Static(f"Enter {self._verb}   Esc leaves", classes="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Begin at the column in force."""
+        """Begin at the one in force."""
         options = self.query_one(OptionList)
-        ids = [column.id for column in self._columns]
+        ids = [id_ for id_, _, _ in self._things]
         options.styles.height = min(len(ids), max(3, self.app.size.height * 55 // 100))
         options.highlighted = ids.index(self._current) if self._current in ids else 0
         self.set_focus(options)
         self.set_class(self.app.size.height < 16, "-tiny")
 
     def action_down(self) -> None:
-        """One column down."""
+        """One down."""
         self.query_one(OptionList).action_cursor_down()
 
-    def action_leave(self) -> None:
-        """As it was."""
-        if self.is_current:
-            self.dismiss(None)
+    def action_up(self) -> None:
+        """One up."""
+        self.query_one(OptionList).action_cursor_up()
 
     def action_select(self) -> None:
-        """Take the column under the cursor."""
+        """Take the one under the cursor."""
         self.query_one(OptionList).action_select()
 
-    def action_up(self) -> None:
-        """One column up."""
-        self.query_one(OptionList).action_cursor_up()
+    def action_leave(self) -> None:
+        """None of them."""
+        if self.is_current:
+            self.dismiss(None)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """This one; a second Enter or click comes too late."""

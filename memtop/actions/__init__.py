@@ -1,0 +1,1 @@
+"""What changes a target: each action names its targets, checks them, and says what happened."""

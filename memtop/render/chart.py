@@ -1,0 +1,205 @@
+"""The history of one process as a chart of cells: a braille line over a grid of round numbers.
+
+plotext draws the line; it is imported on first use, because it costs 40 ms and 5 MiB. Labels,
+grid, marks and times are drawn here, so that sizes read as everywhere else. Sizes in KiB, times
+in seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from memtop import units
+from memtop.model.history import BUCKET_S, LONG_EVERY, TICKS, History
+from memtop.model.state import Row, State
+from memtop.render.cells import Cell
+
+WINDOWS_S = {"10 m": 600, "2 h": 7200, "24 h": 86_400}
+LABEL_WIDTH = 9
+LEAST_SPAN_KIB = 16 * 1024
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_NICE = (1, 2, 2.5, 4, 5, 6, 7.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at a moment: a signal sent, a baseline."""
+
+    at: float
+    text: str
+
+
+def points(row: Row, state: State, window_s: int) -> list[tuple[float, float]]:
+    """The history within the window as (time, KiB), the oldest first; ranges are two points."""
+    history = row.history
+    if history is None:
+        return []
+    end = row.ended_at or state.taken_at
+    made: list[tuple[float, float]] = []
+    shift = state.taken_at - state.bucket * BUCKET_S  # buckets are aligned to the first clock
+    shift = min(max(shift, 0.0), BUCKET_S)
+    if window_s > 7200:
+        size, last = BUCKET_S * LONG_EVERY, state.bucket // LONG_EVERY
+        spans = history.long_spans(last - window_s // size + 1, last)
+    else:
+        size, last = BUCKET_S, state.bucket
+        spans = history.spans(last - window_s // size + 1, last)
+    fine_from = _fine_from(history, state) if window_s <= 600 else end
+    for back, span in enumerate(reversed(spans)):
+        at = state.taken_at - shift - back * size
+        if span is None or at >= fine_from or at > end or _in_gap(state, at):
+            continue
+        made += [(at, span[1]), (at, span[0])] if span[0] != span[1] else [(at, span[0])]
+    made.reverse()
+    if window_s <= 600:
+        first = max(history.first_tick, state.tick - TICKS + 1)
+        for tick, kib in enumerate(history.ticks(first, state.tick), first):
+            at = state.taken_at - (state.tick - tick) * state.interval_s
+            if state.taken_at - window_s <= at <= end:
+                made.append((at, kib))
+    return made
+
+
+def _fine_from(history: History, state: State) -> float:
+    kept = min(TICKS, state.tick - history.first_tick + 1)
+    return state.taken_at - kept * state.interval_s
+
+
+def _in_gap(state: State, at: float) -> bool:
+    bucket = state.bucket - int((state.taken_at - at) // BUCKET_S)
+    return any(begin <= bucket <= end for begin, end in state.gaps)
+
+
+def _scale(low: float, high: float, rows: int) -> tuple[float, float, int]:
+    """The bottom of the axis, KiB in a row, and rows between ticks: round numbers on whole rows."""
+    between = max(2, min(4, rows // 3))
+    span = max(high - low, LEAST_SPAN_KIB, 0.04 * high)
+    exponent = 0
+    while True:
+        for nice in _NICE:
+            step = nice * 10**exponent * 1024
+            bottom = max(0.0, (low - span * 0.05) // step * step)
+            if bottom + step / between * (rows - 0.5) >= high + span * 0.02:
+                return bottom, step / between, between
+        exponent += 1
+
+
+def chart_cells(
+    values: Sequence[tuple[float, float]],
+    window_s: int,
+    now: float,
+    width: int,
+    height: int,
+    *,
+    role: str = "text",
+    peak_kib: int | None = None,
+    marks: Sequence[Mark] = (),
+    ascii_only: bool = False,
+) -> list[list[Cell]]:
+    """The chart in `height` lines of `width` cells: marks, grid with the line, times below."""
+    rows, columns = max(2, height - 2), max(8, width - LABEL_WIDTH - 3)
+    if not values:
+        blank: list[list[Cell]] = [[(" " * width, "dim")] for _ in range(height)]
+        blank[height // 2] = [("  no history yet".ljust(width), "dim")]
+        return blank
+    begin = now - window_s
+    low, high = min(kib for _, kib in values), max(kib for _, kib in values)
+    if peak_kib is not None and peak_kib < high + (high - low) * 0.5:
+        high = max(high, peak_kib)
+    bottom, per_row, between = _scale(low, high, rows)
+    # A label names the middle of its row.
+    low_edge, high_edge = bottom - per_row / 2, bottom + per_row * (rows - 0.5)
+    canvas = _canvas(values, begin, now, low_edge, high_edge, columns, rows, ascii_only)
+    peak_row = None if peak_kib is None else round((peak_kib - bottom) / per_row)
+    lines = [_mark_line(marks, begin, window_s, columns, width)]
+    for index in range(rows):
+        from_bottom = rows - 1 - index
+        is_tick = from_bottom % between == 0
+        label = units.size(bottom + from_bottom * per_row) if is_tick else ""
+        drawn = canvas[index]
+        filler = "┈" if is_tick else " "
+        note = ""
+        if from_bottom == peak_row and not is_tick:
+            filler, note = "╌", " peak"
+        pieces: list[Cell] = [
+            (label.rjust(LABEL_WIDTH), "dim"),
+            (" ┤" if is_tick else " │", "rule"),
+        ]
+        pieces += _runs(drawn, filler, role)
+        pieces.append((note.ljust(width - LABEL_WIDTH - 2 - columns)[: max(0, width)], "faint"))
+        lines.append(pieces)
+    lines.append(_time_line(begin, now, columns, width))
+    return lines
+
+
+def _canvas(
+    values: Sequence[tuple[float, float]],
+    begin: float,
+    end: float,
+    bottom: float,
+    top: float,
+    columns: int,
+    rows: int,
+    ascii_only: bool,
+) -> list[str]:
+    """The line alone, as `rows` strings of `columns` characters."""
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(columns, rows)
+    plotext.frame(False)
+    plotext.xaxes(False, False)
+    plotext.yaxes(False, False)
+    plotext.xticks([])
+    plotext.yticks([])
+    plotext.xlim(begin, end)
+    plotext.ylim(bottom, top)
+    plotext.plot(
+        [at for at, _ in values],
+        [kib for _, kib in values],
+        marker="." if ascii_only else "braille",
+    )
+    lines = _ANSI.sub("", plotext.build()).split("\n")
+    made = [line[:columns].ljust(columns) for line in lines[:rows]]
+    return made + [" " * columns] * (rows - len(made))
+
+
+def _runs(drawn: str, filler: str, role: str) -> list[Cell]:
+    """A row of the canvas as runs of line and of grid."""
+    runs: list[Cell] = []
+    for character in drawn:
+        empty = character in " ⠀"
+        piece = (filler, "rule") if empty else (character, role)
+        if runs and runs[-1][1] == piece[1]:
+            runs[-1] = (runs[-1][0] + piece[0], piece[1])
+        else:
+            runs.append(piece)
+    return runs
+
+
+def _mark_line(
+    marks: Sequence[Mark], begin: float, window_s: int, columns: int, width: int
+) -> list[Cell]:
+    line = [" "] * width
+    for mark in marks:
+        place = int((mark.at - begin) / window_s * columns)
+        if 0 <= place < columns:
+            text = f"▼ {mark.text}"[: columns - place]
+            start = LABEL_WIDTH + 2 + place
+            line[start : start + len(text)] = text
+    return [("".join(line)[:width], "accent")]
+
+
+def _time_line(begin: float, end: float, columns: int, width: int) -> list[Cell]:
+    def clock(at: float) -> str:
+        return datetime.fromtimestamp(at, timezone.utc).strftime("%H:%M")
+
+    line = " " * (LABEL_WIDTH + 2) + clock(begin).ljust(columns)
+    middle = LABEL_WIDTH + 2 + columns // 2 - 2
+    line = line[:middle] + clock((begin + end) / 2) + line[middle + 5 :]
+    line = line[: LABEL_WIDTH + 2 + columns - 5] + clock(end)
+    return [(line.ljust(width)[:width], "dim")]

@@ -1,0 +1,285 @@
+"""The detail pane of one process: title with identity and tabs, chart, facts, what was measured.
+
+Only what was measured is said. What could not be read names the right that is missing, and the
+command that has it. Lines of cells with roles; nothing here knows a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from memtop import units
+from memtop.model.state import Row, State
+from memtop.probe.portrait import Portrait, advice
+from memtop.render.cells import STATES, Cell, process_name, tone
+from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
+from memtop.render.escape import cells as cell_width
+from memtop.render.escape import fit, visible
+
+TABS = ("chart", "process")
+FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What the pane shows: whose, which tab, which window, what was read, what happened."""
+
+    row: Row
+    state: State
+    tab: str = "chart"
+    window: str = "10 m"
+    portrait: Portrait | None = None
+    loading: bool = False
+    marks: tuple[Mark, ...] = ()
+    ascii_only: bool = False
+
+
+def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
+    """The pane in `height` lines of `width` cells."""
+    lines = [_rule(detail, width), _title(detail, width)]
+    finding = _finding(detail)
+    room = max(0, height - len(lines) - len(finding) - 2)
+    body = _process_tab(detail, width, room) if detail.tab == "process" else None
+    if body is None:
+        body = _chart_tab(detail, width, room)
+    lines += [[], *body[:room]]
+    lines += [[]] * (height - len(lines) - len(finding))
+    lines += [_cut([(" ", "dim"), *pieces], width) for pieces in finding]
+    return lines[:height]
+
+
+def _rule(detail: Detail, width: int) -> list[Cell]:
+    """A rule, heavy above the active tab."""
+    tabs = "   ".join(TABS)
+    begin = width - 1 - len(tabs) + tabs.index(detail.tab)
+    end = begin + len(detail.tab)
+    begin, end = max(0, begin - 1), min(width, end + 1)
+    return [("─" * begin, "rule"), ("━" * (end - begin), "accent"), ("─" * (width - end), "rule")]
+
+
+def _title(detail: Detail, width: int) -> list[Cell]:
+    """Who it is, as much as fits; the tabs at right."""
+    row, portrait = detail.row, detail.portrait
+    parts: list[Cell] = []
+    if row.user:
+        parts.append((f"user {visible(row.user)}", "dim"))
+    if portrait is not None:
+        if portrait.python_version:
+            parts.append((f"python {portrait.python_version}", "dim"))
+        if portrait.allocator:
+            parts.append((portrait.allocator, "dim"))
+    if row.ended_at is not None:
+        parts.append((f"ended {units.duration(detail.state.taken_at - row.ended_at)} ago", "text"))
+    elif row.started_at is not None:
+        parts.append((f"up {units.duration(detail.state.taken_at - row.started_at)}", "dim"))
+    if row.rights is not None:
+        words = {3: "all rights", 0: "no rights to look inside"}
+        parts.append((words.get(len(row.rights), "rights: " + " ".join(row.rights)), "dim"))
+    tabs: list[Cell] = []
+    for tab in TABS:
+        tabs += [("   " if tabs else "", "dim"), (tab, "strong" if tab == detail.tab else "dim")]
+    name = process_name(row, own=row.identity == detail.state.own)
+    room = width - 2 - sum(cell_width(text) for text, _ in tabs) - 3
+    head = f"{row.pid} "
+    left: list[Cell] = [(head, "strong"), (fit(name, max(1, min(40, room - 8))).rstrip(), "strong")]
+    for part in parts:
+        if sum(cell_width(text) for text, _ in left) + 3 + cell_width(part[0]) <= room:
+            left += [("   ", "dim"), part]
+    used = sum(cell_width(text) for text, _ in left)
+    gap = max(1, width - 2 - used - sum(cell_width(text) for text, _ in tabs))
+    return _cut([(" ", "dim"), *left, (" " * gap, "dim"), *tabs], width)
+
+
+def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
+    facts_width = FACTS_WIDTH_WIDE if width >= 140 else FACTS_WIDTH
+    beside = width >= 96
+    chart_width = width - 2 - (facts_width + 3 if beside else 0)
+    facts = _facts(detail, facts_width if beside else width - 2)
+    chart_height = room - 1 if beside else max(6, room - 1 - min(len(facts), 7))
+    row, state = detail.row, detail.state
+    window_s = WINDOWS_S[detail.window]
+    chart = [_slope(detail)]
+    chart += chart_cells(
+        points(row, state, window_s),
+        window_s,
+        state.taken_at,
+        chart_width,
+        chart_height,
+        role=_line_role(row),
+        peak_kib=row.peak_kib,
+        marks=detail.marks,
+        ascii_only=detail.ascii_only,
+    )
+    if not beside:
+        return [_cut([(" ", "dim"), *line], width) for line in [*chart, *facts]]
+    lines = []
+    for index in range(max(len(chart), min(len(facts), room))):
+        left = chart[index] if index < len(chart) else []
+        used = sum(cell_width(text) for text, _ in left)
+        pieces = [(" ", "dim"), *left, (" " * (chart_width - used + 3), "dim")]
+        lines.append(_cut([*pieces, *(facts[index] if index < len(facts) else [])], width))
+    return lines
+
+
+def _line_role(row: Row) -> str:
+    role = tone(row.rate_bytes_s)
+    return role if role == "rising" else "live"
+
+
+def _slope(detail: Detail) -> list[Cell]:
+    """Above the chart: what has changed within the window."""
+    rate = detail.row.rate_bytes_s
+    pieces: list[Cell] = [(" " * 11, "dim")]
+    if rate is not None:
+        role = tone(rate)
+        number_role = role if role in ("rising", "shrink") else "text"
+        pieces += [(units.rate_mib_min(rate), number_role), (" MiB/min over the last 60 s", "dim")]
+    else:
+        pieces.append(("rate after 20 s", "dim"))
+    return [*pieces, (f"   window {detail.window}  ", "dim"), ("[ ]", "accent")]
+
+
+def _facts(detail: Detail, width: int) -> list[list[Cell]]:
+    """The figures of the process, label and value."""
+    row, portrait = detail.row, detail.portrait
+    pairs: list[tuple[str, str]] = [("RSS", units.size(row.rss_kib))]
+    if portrait is not None and portrait.anon_kib is not None:
+        parts = (
+            ("anonymous", portrait.anon_kib),
+            ("files", portrait.file_kib),
+            ("shared", portrait.shmem_kib),
+        )
+        pairs[0] = (
+            "RSS",
+            f"{units.size(row.rss_kib)}   "
+            + ", ".join(f"{name} {units.size(kib)}" for name, kib in parts if kib),
+        )
+    pairs.append(("peak", units.size(row.peak_kib)))
+    pairs.append(("swap", units.size(row.swap_kib)))
+    pairs.append(("threads", str(row.threads) if row.threads else units.UNKNOWN))
+    cpu = units.UNKNOWN if row.cpu_percent is None else f"{row.cpu_percent:.0f} % of one core"
+    pairs.append(("CPU", cpu))
+    pairs.append(("state", STATES.get(row.state, "sleeping" if row.state == "S" else "running")))
+    pairs.append(("writes", _writes(row)))
+    pairs.append(("open files", _files(portrait)))
+    pairs.append(("started", _started(row)))
+    if row.container:
+        pairs.append(("container", row.container))
+    if portrait is not None and portrait.oom_score is not None:
+        adjusted = f", adjusted by {portrait.oom_score_adj}" if portrait.oom_score_adj else ""
+        pairs.append(("OOM score", f"{portrait.oom_score}{adjusted}"))
+    return [
+        [(label.ljust(12), "dim"), (fit(visible(value), max(1, width - 12)), "text")]
+        for label, value in pairs
+    ]
+
+
+def _writes(row: Row) -> str:
+    if row.write_bytes_s is None or row.written_bytes_s is None:
+        return units.UNKNOWN
+    storage, everything = row.write_bytes_s / 1024, row.written_bytes_s / 1024
+    return f"{units.size(everything)}/s, to storage {units.size(storage)}/s"
+
+
+def _files(portrait: Portrait | None) -> str:
+    """How many files of which kind; why not, if that is not known."""
+    if portrait is None:
+        return units.UNKNOWN
+    counts = portrait.open_files
+    if counts is None:
+        return f"{units.UNKNOWN}   needs the right to look inside"
+    if not counts:
+        return "none"
+    total = sum(counts.values())
+    return f"{total}: " + ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+
+
+def _started(row: Row) -> str:
+    if row.started_at is None:
+        return units.UNKNOWN
+    return datetime.fromtimestamp(row.started_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _process_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
+    """The command line in full and the names of the environment."""
+    portrait, row = detail.portrait, detail.row
+    command = (portrait.command if portrait else None) or row.command or row.name
+    lines: list[list[Cell]] = [[(" command", "dim")]]
+    lines += _wrapped(visible(command), width, "text", room // 2)
+    for label, value in (
+        ("exe", row.exe),
+        ("folder", portrait.cwd if portrait else None),
+        ("cgroup", row.cgroup),
+    ):
+        shown = visible(value) if value else units.UNKNOWN
+        lines.append([(f" {label}".ljust(13), "dim"), (fit(shown, max(1, width - 14)), "text")])
+    lines.append([])
+    if portrait is None or portrait.environ_names is None:
+        reason = "being read" if detail.loading else "needs the right to look inside"
+        lines.append([(" environment  ", "dim"), (f"{units.UNKNOWN}   {reason}", "dim")])
+        return lines
+    lines.append([(f" environment, {len(portrait.environ_names)} names", "dim")])
+    lines += _wrapped(visible("  ".join(portrait.environ_names)), width, "text", room)
+    return lines
+
+
+def _wrapped(text: str, width: int, role: str, most: int) -> list[list[Cell]]:
+    size = max(8, width - 2)
+    pieces = [text[i : i + size] for i in range(0, len(text), size)] or [""]
+    if len(pieces) > max(1, most):
+        pieces = pieces[: max(1, most)]
+        pieces[-1] = pieces[-1][:-1] + "…"
+    return [[(" " + fit(piece, size), role)] for piece in pieces]
+
+
+def _finding(detail: Detail) -> list[list[Cell]]:
+    """What was measured, in a sentence; and what helps if a right is missing."""
+    row, portrait = detail.row, detail.portrait
+    if row.ended_at is not None:
+        at = datetime.fromtimestamp(row.ended_at, timezone.utc).strftime("%H:%M:%SZ")
+        lived = (
+            ""
+            if row.started_at is None
+            else (f", after {units.duration(row.ended_at - row.started_at)}")
+        )
+        words = f"Ended {at} at {units.size(row.rss_kib)}{lived}."
+        return [[("×   ", "dim"), (words, "bright")]]
+    lines: list[list[Cell]] = []
+    rate = row.rate_bytes_s
+    if rate is None:
+        lines.append([("–   ", "dim"), ("Too young for a rate: it comes after 20 s.", "text")])
+    elif tone(rate) == "rising":
+        words = f"The floor of RSS rises by {units.rate_mib_min(rate).lstrip('+')} MiB a minute"
+        lines.append(
+            [("▲   ", "rising"), (f"{words}; it is {units.size(row.rss_kib)} now.", "bright")]
+        )
+    elif tone(rate) == "shrink":
+        words = f"The floor of RSS falls by {units.rate_mib_min(-rate).lstrip('+')} MiB a minute."
+        lines.append([("▼   ", "shrink"), (words, "text")])
+    else:
+        lines.append([("=   ", "faint"), (f"RSS is {units.size(row.rss_kib)} and steady.", "dim")])
+    if portrait is not None and portrait.missing:
+        what = ", ".join(dict.fromkeys(one[0] for one in portrait.missing))
+        help_ = advice(portrait)
+        lines.append([("–   ", "dim"), (f"Not readable: {what}.", "text")])
+        if help_:
+            lines.append([("→   ", "accent"), (visible(help_), "text")])
+    elif detail.loading and portrait is None:
+        lines.append([("    ", "dim"), (f"reading {row.pid} …", "dim")])
+    return lines
+
+
+def _cut(pieces: Sequence[Cell], width: int) -> list[Cell]:
+    """The pieces up to `width` cells."""
+    made: list[Cell] = []
+    used = 0
+    for text, role in pieces:
+        size = cell_width(text)
+        if used + size > width:
+            text = fit(text, max(0, width - used))
+            size = cell_width(text)
+        made.append((text, role))
+        used += size
+    return made

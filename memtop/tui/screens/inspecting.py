@@ -1,0 +1,99 @@
+"""Keys that look closer at one process: the detail pane, its tabs and the window of its chart."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from textual.screen import Screen
+
+from memtop.model.state import Row, State
+from memtop.probe.portrait import Portrait, read_portrait
+from memtop.probe.sample import Identity
+from memtop.render.chart import Mark
+from memtop.tui.widgets.detail import DetailPane
+from memtop.tui.widgets.table import ProcessTable
+
+ROOMY_ROWS = 34  # with fewer the pane takes the place of the table
+TABLE_SHARE = 0.45
+
+
+class Inspecting(Screen[None]):
+    """The part of the main screen that shows the detail of a process."""
+
+    table: ProcessTable
+    _shown: State
+
+    @property
+    def pane(self) -> DetailPane:
+        """The detail pane."""
+        return self.query_one(DetailPane)
+
+    def _selected(self) -> Row | None:
+        """The process under the cursor; of a group the member that grows most."""
+        line = self.table.cursor_line
+        if line is None:
+            return None
+        keys = line.members if isinstance(line.key, str) else (line.key,)
+        rows = [row for key in keys if (row := self._shown.rows.get(key)) is not None]
+        if not rows:
+            return None
+        return max(rows, key=lambda row: (row.rate_bytes_s or 0.0, row.rss_kib or 0))
+
+    def _fit_pane(self) -> None:
+        """Decide how high the pane is; on opening and on resize, never on a tick."""
+        if not self.pane.is_open:
+            self.table.display = True
+            self.table.styles.height = "1fr"
+            return
+        height = self.app.size.height
+        self.table.display = height >= ROOMY_ROWS
+        if height >= ROOMY_ROWS:
+            rows = int(self.table.virtual_size.height) + 2
+            self.table.styles.height = max(6, min(rows, int(height * TABLE_SHARE)))
+
+    def _show_pane(self) -> None:
+        """Draw the pane for the process under the cursor, and read what it needs."""
+        if not self.pane.is_open:
+            return
+        row = self._selected()
+        if row is None:
+            self.pane.show([[("  no process is selected", "dim")]])
+            return
+        root: str | None = getattr(self.app, "portrait_root", None)
+        if self.pane.needs_reading(row, monotonic()) and root is not None:
+            self.run_worker(
+                lambda: self._read(root, row.identity),
+                thread=True,
+                group="portrait",
+                exclusive=True,
+            )
+        self.pane.show_process(row, self._shown, reading=root is not None)
+
+    def _read(self, root: str, identity: Identity) -> None:
+        """On a thread: it may wait for a lock of the process."""
+        portrait = read_portrait(root, identity)
+        self.app.call_from_thread(self._take, portrait)
+
+    def _take(self, portrait: Portrait | None) -> None:
+        self.pane.take(portrait)
+        self._show_pane()
+
+    def mark(self, text: str) -> None:
+        """Put a mark on the chart at the moment on show."""
+        self.pane.marks.append(Mark(self._shown.taken_at, text))
+
+    def action_detail(self) -> None:
+        """Open the detail of the process under the cursor, or close it."""
+        self.pane.display = not self.pane.display
+        self._fit_pane()
+        self.call_after_refresh(self._show_pane)
+
+    def action_tab(self, by: int) -> None:
+        """The next tab of the pane."""
+        self.pane.turn(by)
+        self._show_pane()
+
+    def action_window(self, by: int) -> None:
+        """A longer or shorter window of the chart."""
+        self.pane.widen(by)
+        self._show_pane()

@@ -1,0 +1,68 @@
+"""The detail pane on the screen: asks for the portrait of the process, draws what render makes."""
+
+from __future__ import annotations
+
+from memtop.model.state import Row, State
+from memtop.probe.portrait import Portrait
+from memtop.probe.sample import Identity
+from memtop.render.chart import WINDOWS_S, Mark
+from memtop.render.detail import TABS, Detail, detail_lines
+from memtop.tui.widgets.lines import Lines
+
+READ_AGAIN_S = 10.0
+
+
+class DetailPane(Lines):
+    """Chart and facts of one process; hidden until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tab, self.window = TABS[0], next(iter(WINDOWS_S))
+        self.identity: Identity | None = None
+        self.marks: list[Mark] = []
+        self._portrait: Portrait | None = None
+        self._asked_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the pane is on the screen."""
+        return bool(self.display)
+
+    def turn(self, by: int) -> None:
+        """The next or the previous tab."""
+        self.tab = TABS[(TABS.index(self.tab) + by) % len(TABS)]
+
+    def widen(self, by: int) -> None:
+        """A longer or shorter window of the chart."""
+        names = list(WINDOWS_S)
+        place = max(0, min(len(names) - 1, names.index(self.window) + by))
+        self.window = names[place]
+
+    def take(self, portrait: Portrait | None) -> None:
+        """The portrait that was read, if it is of the process on show."""
+        if portrait is not None and portrait.identity == self.identity:
+            self._portrait = portrait
+
+    def needs_reading(self, row: Row, now_s: float) -> bool:
+        """Whether the portrait is to be read (again); remembers that it was asked for."""
+        if row.identity != self.identity:
+            self.identity, self._portrait, self._asked_at = row.identity, None, 0.0
+        if row.ended_at is not None or now_s - self._asked_at < READ_AGAIN_S:
+            return False
+        self._asked_at = now_s
+        return True
+
+    def show_process(self, row: Row, state: State, *, reading: bool) -> None:
+        """Draw the pane for a row; `reading` says whether its portrait is on the way."""
+        width, height = max(10, self.size.width), max(3, self.size.height)
+        detail = Detail(
+            row=row,
+            state=state,
+            tab=self.tab,
+            window=self.window,
+            portrait=self._portrait,
+            loading=reading and self._portrait is None,
+            marks=tuple(self.marks),
+            ascii_only=getattr(self.app, "ascii_only", False),
+        )
+        self.show(detail_lines(detail, width, height))
