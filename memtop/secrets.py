@@ -52,7 +52,8 @@ _WHOLE = re.compile(r"(-{0,2}([A-Za-z_][\w.-]{0,99})=).", re.DOTALL)
 # Every pattern begins where a name can begin and has a bounded name, so that no text makes it slow.
 _VALUE = r"""(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*(?P=quote)?|\[[^\]]*\]?|[^\s"'&;]+"""
 _ASSIGNMENT = re.compile(
-    r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,99})(?P<sign>["']?\s{0,9}(?:=|:(?!//))\s{0,9})"""
+    r"""(?<![\w.-])(?P<name>-{0,2}[A-Za-z_][\w.-]{0,99})"""
+    r"""(?P<sign>["']?\s{0,9}(?:=|:(?!//))\s{0,9})"""
     rf"(?:{_VALUE})",
     re.DOTALL,
 )

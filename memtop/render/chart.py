@@ -82,7 +82,7 @@ def _scale(low: float, high: float, rows: int) -> tuple[float, float, int]:
         for nice in _NICE:
             step = nice * 10**exponent * 1024
             bottom = max(0.0, (low - span * 0.05) // step * step)
-            if bottom + step / between * (rows - 0.5) >= high + span * 0.02:
+            if bottom + step / between * (rows - 0.5) >= max(high + span * 0.02, low + span * 0.9):
                 return bottom, step / between, between
         exponent += 1
 

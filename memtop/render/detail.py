@@ -6,6 +6,7 @@ command that has it. Lines of cells with roles; nothing here knows a terminal.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -189,11 +190,17 @@ def _files(portrait: Portrait | None) -> str:
         return units.UNKNOWN
     counts = portrait.open_files
     if counts is None:
-        return f"{units.UNKNOWN}   needs the right to look inside"
+        return f"{units.UNKNOWN}   {_why(portrait, 'open files')}"
     if not counts:
         return "none"
     total = sum(counts.values())
     return f"{total}: " + ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+
+
+def _why(portrait: Portrait | None, what: str) -> str:
+    """Why something of the process is not known, as far as that is."""
+    missing = portrait.missing if portrait is not None else ()
+    return next((reason for name, _, reason in missing if name == what), "")
 
 
 def _started(row: Row) -> str:
@@ -217,7 +224,7 @@ def _process_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         lines.append([(f" {label}".ljust(13), "dim"), (fit(shown, max(1, width - 14)), "text")])
     lines.append([])
     if portrait is None or portrait.environ_names is None:
-        reason = "being read" if detail.loading else "needs the right to look inside"
+        reason = "being read" if detail.loading else _why(portrait, "environment")
         lines.append([(" environment  ", "dim"), (f"{units.UNKNOWN}   {reason}", "dim")])
         return lines
     lines.append([(f" environment, {len(portrait.environ_names)} names", "dim")])
@@ -227,7 +234,7 @@ def _process_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
 
 def _wrapped(text: str, width: int, role: str, most: int) -> list[list[Cell]]:
     size = max(8, width - 2)
-    pieces = [text[i : i + size] for i in range(0, len(text), size)] or [""]
+    pieces = textwrap.wrap(text, size, break_on_hyphens=False) or [""]
     if len(pieces) > max(1, most):
         pieces = pieces[: max(1, most)]
         pieces[-1] = pieces[-1][:-1] + "…"

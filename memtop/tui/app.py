@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import select
 import signal
 import sys
@@ -85,6 +86,7 @@ class MemtopApp(App[None]):
         self.live = source.live
         self.portrait_root = portrait_root
         self.config_file: str | None = None
+        self.mask: tuple[re.Pattern[str], ...] = ()
         self.key_table = keys.rebound(rebind or {})
         if rebind:
             self.set_keymap(dict(rebind))

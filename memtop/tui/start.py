@@ -57,6 +57,7 @@ def run_screen(
     """Run until somebody quits; the terminal is as it was then, whatever happened."""
     app = _app(source, tracker, state, view, options, sampling=True)
     app.config_file = options.config
+    app.mask = options.settings.mask
     try:
         with as_it_was():
             app.run(mouse=not options.no_mouse)

@@ -190,6 +190,18 @@ def test_own_process_is_known_in_full():
     assert 0 < time.time() - portrait.started_at < 86_400
 
 
+def test_no_descriptor_is_left_open(children, tmp_path):
+    """Portraits of the living and the dead leave nothing open."""
+    identity = identity_of(children.ready(OPENS, str(tmp_path)).pid)
+    before = len(os.listdir("/proc/self/fd"))
+
+    for start_ticks in (identity.start_ticks, 1):
+        read_portrait("/proc", identity._replace(start_ticks=start_ticks))
+    read_portrait("/proc", Identity(1, 1 << 22))
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_open_files_and_sockets_are_told_apart(children, tmp_path):
     """Each kind is counted; a duplicate is a file more, and no socket more."""
     child = children.ready(OPENS, str(tmp_path), stderr=subprocess.DEVNULL)
@@ -726,9 +738,10 @@ def test_what_lies_in_the_place_of_a_library_is_not_opened(tmp_path, place):
 
 
 def lacking(*rights):
-    """A portrait that lacks these rights."""
+    """A portrait of process 7 that lacks these rights."""
     missing = tuple((right, right, "why") for right in rights)
-    return dataclasses.replace(portrait_of(os.getpid()), missing=missing)
+    portrait = portrait_of(os.getpid())
+    return dataclasses.replace(portrait, identity=Identity(1, 7), missing=missing)
 
 
 GENERAL = "kubectl debug -it POD -n NS --image=IMAGE --target=CONTAINER --profile=general"
@@ -740,7 +753,7 @@ NODE = "kubectl debug node/NODE -it --image=IMAGE --profile=sysadmin -- memtop"
 @pytest.mark.parametrize(
     "standing, command",
     [
-        (Standing(1000, 0), f"sudo memtop --pid {os.getpid()}"),
+        (Standing(1000, 0), "sudo memtop --pid 7"),
         (Standing(0, ALL), None),
         (Standing(0, DAC), None),  # sudo has no more than root has
         (Standing(0, DAC, container="kubernetes"), f"{GENERAL} -- memtop"),
@@ -766,7 +779,7 @@ def test_advice_has_the_right_that_is_missing(standing, command):
 
 def test_advice_knows_what_yama_takes_away():
     """Scope 1 and 2 leave root; with scope 3 nobody attaches, but the rest can be had."""
-    sudo = f"sudo memtop --pid {os.getpid()}"
+    sudo = "sudo memtop --pid 7"
 
     assert advice(lacking("memory", "attach"), Standing(1000, 0, yama=2)) == sudo
     assert advice(lacking("memory", "attach"), Standing(1000, 0, yama=3)) is None

@@ -38,6 +38,8 @@ SECRET = "hunter2SECRET"
         ["app", f"--dbPassword={SECRET}"],
         [f"app: serve --secret {SECRET}"],
         ["app", f"--password=aa,{SECRET}"],
+        ["sh", "-c", f"run --password={SECRET}"],
+        [f"worker -x --api-key={SECRET} run"],
         ["app", f"PASSWORD=ab;{SECRET}"],
         ["app", f"--password=&a b {SECRET}"],
         ["app", "--password", f"--{SECRET}"],

@@ -71,7 +71,7 @@ class Inspecting(Screen[None]):
 
     def _read(self, root: str, identity: Identity) -> None:
         """On a thread: it may wait for a lock of the process."""
-        portrait = read_portrait(root, identity)
+        portrait = read_portrait(root, identity, getattr(self.app, "mask", ()))
         self.app.call_from_thread(self._take, portrait)
 
     def _take(self, portrait: Portrait | None) -> None:
