@@ -37,6 +37,23 @@ PROCESSES = [
     ("relay", "main", "shrinks"),
     ("cache", "main", "calm"),
 ]
+# Name, cells, theme, ASCII, and the keys that are pressed first.
+PICTURES = [
+    ("main-120x40-dark", (120, 40), "dark", False, "down,down,enter"),
+    ("main-120x40-light", (120, 40), "light", False, "down,down,enter"),
+    ("main-160x48-dark", (160, 48), "dark", False, "down,down,enter"),
+    ("main-80x24-dark", (80, 24), "dark", False, "down,down"),
+    ("main-80x24-ansi", (80, 24), "ansi", False, "down,down"),
+    ("main-120x40-ascii", (120, 40), "ansi", True, "down,down,enter"),
+    ("detail-80x24-dark", (80, 24), "dark", False, "down,down,enter"),
+    ("process-120x40-dark", (120, 40), "dark", False, "down,down,enter,tab"),
+    ("signal-80x24-dark", (80, 24), "dark", False, "down,down,K,enter"),
+    ("palette-80x24-dark", (80, 24), "dark", False, "colon"),
+    ("help-120x40-dark", (120, 40), "dark", False, "question_mark"),
+    ("filter-80x24-dark", (80, 24), "dark", False, "slash,p,o,o,l,space,r,s,s,greater_than_sign"),
+    ("sort-80x24-dark", (80, 24), "dark", False, "s"),
+    ("users-80x24-dark", (80, 24), "dark", False, "v,v"),
+]
 BEHAVIOUR = """
 import os, subprocess, sys, time
 
@@ -96,31 +113,25 @@ async def take() -> None:
     for second in range(WATCH_S):
         await asyncio.sleep(max(0.0, begin + second - time.monotonic()))
         state = tracker.feed(source.sample(Wanted()))
-    pictures = [
-        ("main-120x40-dark", (120, 40), "dark", False, "down,down"),
-        ("main-120x40-light", (120, 40), "light", False, "down,down"),
-        ("main-80x24-dark", (80, 24), "dark", False, "down,down"),
-        ("main-80x24-ansi", (80, 24), "ansi", False, "down,down"),
-        ("main-120x40-ascii", (120, 40), "ansi", True, "down,down"),
-        ("help-120x40-dark", (120, 40), "dark", False, "question_mark"),
-        (
-            "filter-80x24-dark",
-            (80, 24),
-            "dark",
-            False,
-            "slash,p,o,o,l,space,r,s,s,greater_than_sign",
-        ),
-        ("sort-80x24-dark", (80, 24), "dark", False, "s"),
-        ("users-80x24-dark", (80, 24), "dark", False, "v,v"),
-    ]
-    for name, size, theme, ascii_only, keys in pictures:
+    for name, size, theme, ascii_only, keys in PICTURES:
         app = MemtopApp(
-            source, tracker, state, View(), theme=theme, ascii_only=ascii_only, sampling=False
+            source,
+            tracker,
+            state,
+            View(),
+            theme=theme,
+            ascii_only=ascii_only,
+            sampling=False,
+            portrait_root="/proc",
         )
         async with app.run_test(size=size) as pilot:
-            await pilot.press(*keys.split(","))
-            app.feed()
-            await pilot.pause()
+            for key in keys.split(","):
+                await pilot.press(key)
+                await pilot.pause(0.3)
+            if not keys.endswith(("K,enter", "colon")):
+                app.feed()
+            await app.workers.wait_for_complete()
+            await pilot.pause(0.2)
             picture = app.picture("svg")
             (HERE / f"{name}.svg").write_bytes(as_bytes(picture, "svg"))
             if name == "main-120x40-dark":
