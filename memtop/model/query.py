@@ -20,8 +20,6 @@ from memtop.probe.sample import Identity
 
 Key = Identity | str  # a process, or the label of a group
 
-VIEWS = ("tree", "container", "user", "flat")
-
 
 @dataclass(frozen=True, slots=True)
 class View:

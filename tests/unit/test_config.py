@@ -15,7 +15,6 @@ from memtop import config
 from memtop.columns import BY_ID, COLUMNS
 from memtop.config import Config, ConfigError
 from memtop.errors import MemtopError
-from memtop.model import query
 
 IDS = [column.id for column in COLUMNS]
 
@@ -72,11 +71,6 @@ def test_the_example_of_keys_in_the_default_file_is_right(file):
     text = config.default_text().replace("# [keys]\n# ", "[keys]\n")
 
     assert config.load(file(text), {}).keys == {"quit": "q,f10"}
-
-
-def test_words_are_those_of_the_model():
-    """The groupings of the file are those that can be shown."""
-    assert config.VIEWS == query.VIEWS
 
 
 def test_importing_is_light():

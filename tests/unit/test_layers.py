@@ -13,7 +13,7 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__"},
+    {"cli", "__main__", "arguments"},
     {"tui"},
     {"actions", "recording", "render"},
     {"diagnosis", "anatomy"},
@@ -21,7 +21,7 @@ FLOORS = [
     {"probe"},
     {"columns", "secrets", "units", "paths", "errors", "config", "__init__"},
 ]
-EXCEPTIONS = {("cli", "__main__"), ("__main__", "cli")}
+EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")}
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 
 

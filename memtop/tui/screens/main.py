@@ -6,7 +6,6 @@ unless a key asks, and never within 2 s of a key.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from time import monotonic
 
@@ -14,17 +13,15 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from memtop.columns import BY_ID, COLUMNS
-from memtop.config import save
-from memtop.errors import MemtopError
 from memtop.model.filter import EVERYTHING
-from memtop.model.query import VIEWS, Arrangement, View, arrange
+from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
 from memtop.probe.sample import Identity, Wanted
 from memtop.render.cells import heading_cells
 from memtop.render.summary import Notice, host_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.acting import Acting
+from memtop.tui.screens.arranging import Arranging
 from memtop.tui.screens.inspecting import Inspecting
 from memtop.tui.screens.keeping import Keeping
 from memtop.tui.widgets.detail import DetailPane
@@ -36,10 +33,9 @@ REORDER_EVERY_S = 5.0
 HANDS_OFF_S = 2.0
 MESSAGE_STAYS_S = 4.0
 TINY_ROWS = 14
-LEAST_DIALOG_WIDTH = 20
 
 
-class MainScreen(Inspecting, Acting, Keeping):
+class MainScreen(Arranging, Inspecting, Acting, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -180,19 +176,6 @@ class MainScreen(Inspecting, Acting, Keeping):
         self._show_pane()
         self.app.look(self.wanted())  # type: ignore[attr-defined]
 
-    def on_process_table_fold_asked(self) -> None:
-        """A click on the tree's strokes."""
-        line = self.table.cursor_line
-        if line is not None:
-            self.action_fold(not line.folded)
-
-    def on_headings_clicked(self, message: Headings.Clicked) -> None:
-        """A click on a heading sorts by its column; on that of the order it turns it round."""
-        slot = self.table.plan.at(message.x)
-        column = {"command": "name"}.get(slot.id, slot.id) if slot else None
-        if column in BY_ID:
-            self.action_sort(column)
-
     def action_move(self, by: int) -> None:
         """Rows up or down."""
         self.table.move(by)
@@ -204,47 +187,6 @@ class MainScreen(Inspecting, Acting, Keeping):
     def action_edge(self, direction: int) -> None:
         """First or last row."""
         self.table.go_to(0 if direction < 0 else len(self._arrangement.lines))
-
-    def action_fold(self, fold: bool) -> None:
-        """Fold or unfold the row; on a leaf or a folded row, go up."""
-        line = self.table.cursor_line
-        if line is None:
-            return
-        if line.foldable and line.folded != fold:
-            folded = self._view.folded | {line.key} if fold else self._view.folded - {line.key}
-            self._change(replace(self._view, folded=folded), sort=False)
-        elif fold and line.parent is not None:
-            self.table.put_cursor(line.parent)
-        elif not fold and line.foldable:
-            self.table.move(1)
-
-    def action_sort(self, column: str) -> None:
-        """Sort by a column; asked again, turn the order round."""
-        inverted = not self._view.inverted if self._view.sort == column else False
-        self._change(replace(self._view, sort=column, inverted=inverted))
-
-    def action_invert(self) -> None:
-        """Turn the order round."""
-        self._change(replace(self._view, inverted=not self._view.inverted))
-
-    def action_choose_sort(self) -> None:
-        """Ask for the column to sort by."""
-        if self.app.size.width < LEAST_DIALOG_WIDTH:
-            self.say("the terminal is too narrow", warning=True)
-            return
-        from memtop.tui.screens.pick import PickScreen  # not needed for the first frame
-
-        def chosen(column: str | None) -> None:
-            if column is not None:
-                self._change(replace(self._view, sort=column, inverted=False))
-
-        things = [(one.id, one.id, one.help) for one in COLUMNS if one.id != "command"]
-        self.app.push_screen(PickScreen("Sort by", things, self._view.sort, "sorts"), chosen)
-
-    def action_view(self) -> None:
-        """The next way of grouping."""
-        following = VIEWS[(VIEWS.index(self._view.layout) + 1) % len(VIEWS)]
-        self._change(replace(self._view, layout=following))
 
     def action_filter(self) -> None:
         """Type a filter."""
@@ -324,31 +266,6 @@ class MainScreen(Inspecting, Acting, Keeping):
         }
         self.table.redraw()
         self.say("Δ SINCE R counts from now")
-
-    def action_toggle_column(self, column: str) -> None:
-        """Show or hide a column besides the standard ones."""
-        shown = self._view.columns
-        changed = (
-            tuple(one for one in shown if one != column) if column in shown else (*shown, column)
-        )
-        self._change(replace(self._view, columns=changed), sort=False)
-
-    def action_save_settings(self) -> None:
-        """Write what was changed on the screen to the config file."""
-        view, theme = self._view, self.app.theme.removeprefix("memtop-")
-        changes: dict[str, object] = {
-            "sort": view.sort,
-            "filter": view.filter.text,
-            "view": view.layout,
-            "columns": list(view.columns),
-            "theme": theme,
-        }
-        try:
-            where = save(changes, os.environ, getattr(self.app, "config_file", None))
-        except MemtopError as error:
-            self.say(error.message, warning=True)
-            return
-        self.say(f"settings saved to {where}")
 
     def action_palette(self) -> None:
         """Every action, column and theme by name."""

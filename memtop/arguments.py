@@ -1,0 +1,144 @@
+"""The arguments of the command line: what can be said, and what is wrong with it.
+
+An option that was not given is None, so that the settings can fill it in. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from memtop import __version__
+from memtop.columns import BY_ID, COLUMNS
+from memtop.config import LEAST_INTERVAL_S, VIEWS
+from memtop.errors import UsageError
+from memtop.units import parse_duration_s
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are memtop's."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(message, command=f"{self.prog} --help")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The options of a command line; `command` is `screen`, `ps` or `screenshot`."""
+    commands: dict[str, Callable[[], _Parser]] = {"ps": _ps_parser, "screenshot": _shot_parser}
+    if arguments and arguments[0] in commands:
+        return commands[arguments[0]]().parse_args(arguments[1:])
+    return _screen_parser().parse_args(arguments)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _interval(text: str) -> float:
+    seconds = _duration(text)
+    if seconds < LEAST_INTERVAL_S:
+        raise argparse.ArgumentTypeError(f"{text} is less than {LEAST_INTERVAL_S} s")
+    return seconds
+
+
+def _column(text: str) -> str:
+    if text not in BY_ID:
+        names = " ".join(column.id for column in COLUMNS)
+        raise argparse.ArgumentTypeError(f"no column {text!r}; there are {names}")
+    return BY_ID[text].id
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(_column(name) for name in text.split(","))
+
+
+def _common(prog: str, description: str) -> _Parser:
+    parser = _Parser(prog=prog, description=description, allow_abbrev=False)
+    parser.add_argument(
+        "filter", nargs="*", metavar="FILTER", help="what to show; see ? in the screen"
+    )
+    parser.add_argument("--interval", type=_interval, metavar="S", help="between samples (1s)")
+    parser.add_argument("--config", metavar="FILE", help="settings; --print-config writes all")
+    parser.add_argument(
+        "--procfs", default="/proc", metavar="DIR", help="read another tree than /proc"
+    )
+    parser.add_argument("--pid", type=int, metavar="PID", help="only this process and all below it")
+    parser.add_argument("--python", action="store_true", help="only Python processes")
+    parser.add_argument(
+        "--color",
+        choices=("auto", "16", "256", "truecolor", "never"),
+        default="auto",
+        help="colours to use (auto: what the terminal says)",
+    )
+    parser.add_argument("--sort", type=_column, metavar="COLUMN", help="order by")
+    parser.add_argument(
+        "--ascii", action="store_true", default=None, help="nothing but ASCII characters"
+    )
+    parser.add_argument("--fake", metavar="N[:M]", help=argparse.SUPPRESS)
+    parser.set_defaults(all=False, columns=None, json=False, watch_s=0.0, layout=None)
+    return parser
+
+
+def _screen_parser() -> _Parser:
+    parser = _common(
+        "memtop",
+        "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
+        "Commands: memtop ps, memtop screenshot (each has --help).",
+    )
+    parser.add_argument("--version", action="version", version=f"memtop {__version__}")
+    parser.add_argument(
+        "--print-config", action="store_true", help="write all settings with their defaults"
+    )
+    _screen_options(parser)
+    parser.set_defaults(command="screen")
+    return parser
+
+
+def _screen_options(parser: _Parser) -> None:
+    parser.add_argument("--theme", choices=("dark", "light", "ansi"), help="colours of the screen")
+    parser.add_argument("--read-only", action="store_true", help="no key acts on a process")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    parser.add_argument("--view", dest="layout", choices=VIEWS, help="grouping")
+
+
+def _ps_parser() -> _Parser:
+    parser = _common("memtop ps", "Print the processes once, as text or JSON.")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--for",
+        dest="watch_s",
+        type=_duration,
+        default=0.0,
+        metavar="TIME",
+        help="watch that long first, so that rates exist (20s at least)",
+    )
+    parser.add_argument(
+        "--columns", type=_columns, metavar="A,B", help="columns of the text, comma-separated"
+    )
+    parser.add_argument("--all", action="store_true", help="kernel threads, too")
+    parser.set_defaults(command="ps")
+    return parser
+
+
+def _shot_parser() -> _Parser:
+    parser = _common("memtop screenshot", "A picture of the real screen, made without a terminal.")
+    _screen_options(parser)
+    parser.add_argument("--size", default="120x40", metavar="WxH", help="cells (120x40)")
+    parser.add_argument(
+        "--keys", default="", metavar="A,B", help='keys pressed first: "down,enter"'
+    )
+    parser.add_argument(
+        "--for",
+        dest="watch_s",
+        type=_duration,
+        default=2.0,
+        metavar="TIME",
+        help="watch that long first (2s)",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    parser.usage = "memtop screenshot OUT.svg|OUT.png|OUT.txt [FILTER] [options]"
+    parser.set_defaults(command="screenshot")
+    return parser
