@@ -129,7 +129,9 @@ async def take() -> None:
                 await pilot.press(key)
                 await pilot.pause(0.3)
             if not keys.endswith(("K,enter", "colon")):
-                app.feed()
+                for _ in range(3):  # what is read for the row under the cursor takes two samples
+                    app.feed()
+                    await pilot.pause(0.7)
             await app.workers.wait_for_complete()
             await pilot.pause(0.2)
             picture = app.picture("svg")

@@ -7,6 +7,7 @@ in seconds since the epoch.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ WINDOWS_S = {"10 m": 600, "2 h": 7200, "24 h": 86_400}
 LABEL_WIDTH = 9
 LEAST_SPAN_KIB = 16 * 1024
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_NICE = (1, 2, 2.5, 4, 5, 6, 7.5)
+_NICE = (1, 2, 2.5, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,19 @@ def points(row: Row, state: State, window_s: int) -> list[tuple[float, float]]:
         return []
     end = row.ended_at or state.taken_at
     made: list[tuple[float, float]] = []
-    shift = state.taken_at - state.bucket * BUCKET_S  # buckets are aligned to the first clock
-    shift = min(max(shift, 0.0), BUCKET_S)
     if window_s > 7200:
         size, last = BUCKET_S * LONG_EVERY, state.bucket // LONG_EVERY
         spans = history.long_spans(last - window_s // size + 1, last)
     else:
         size, last = BUCKET_S, state.bucket
         spans = history.spans(last - window_s // size + 1, last)
-    fine_from = _fine_from(history, state) if window_s <= 600 else end
+    fine_from = _fine_from(history, state) if window_s <= 600 else math.inf
+    # How far the last bucket has got; the wall clock may have jumped since buckets were aligned.
+    shift = min(max(state.taken_at - last * size, 0.0), size)
     for back, span in enumerate(reversed(spans)):
         at = state.taken_at - shift - back * size
-        if span is None or at >= fine_from or at > end or _in_gap(state, at):
+        # A bucket that reaches into what is known tick by tick would be drawn twice.
+        if span is None or at + size > fine_from + 1 or at > end or _in_gap(state, at):
             continue
         made += [(at, span[1]), (at, span[0])] if span[0] != span[1] else [(at, span[0])]
     made.reverse()
@@ -74,17 +76,24 @@ def _in_gap(state: State, at: float) -> bool:
 
 
 def _scale(low: float, high: float, rows: int) -> tuple[float, float, int]:
-    """The bottom of the axis, KiB in a row, and rows between ticks: round numbers on whole rows."""
-    between = max(2, min(4, rows // 3))
+    """The bottom of the axis, KiB in a row, and rows between ticks: round numbers on whole rows.
+
+    Of the scales that hold everything the one that leaves least room empty.
+    """
     span = max(high - low, LEAST_SPAN_KIB, 0.04 * high)
-    exponent = 0
-    while True:
+    top = max(high + span * 0.02, low + span * 0.9)
+    best: tuple[float, float, int] | None = None
+    for exponent in range(0, 9):
         for nice in _NICE:
             step = nice * 10**exponent * 1024
             bottom = max(0.0, (low - span * 0.05) // step * step)
-            if bottom + step / between * (rows - 0.5) >= max(high + span * 0.02, low + span * 0.9):
-                return bottom, step / between, between
-        exponent += 1
+            for between in (2, 3, 4):
+                per_row = step / between
+                holds = bottom + per_row * (rows - 0.5) >= top
+                if holds and (best is None or per_row < best[1]):
+                    best = (bottom, per_row, between)
+    assert best is not None  # 4 TiB, the most that a process can have, fit the last one
+    return best
 
 
 def chart_cells(
@@ -121,15 +130,14 @@ def chart_cells(
         label = units.size(bottom + from_bottom * per_row) if is_tick else ""
         drawn = canvas[index]
         filler = "┈" if is_tick else " "
-        note = ""
         if from_bottom == peak_row and not is_tick:
-            filler, note = "╌", " peak"
+            filler, label = "╌", "peak"
         pieces: list[Cell] = [
             (label.rjust(LABEL_WIDTH), "dim"),
             (" ┤" if is_tick else " │", "rule"),
         ]
         pieces += _runs(drawn, filler, role)
-        pieces.append((note.ljust(width - LABEL_WIDTH - 2 - columns)[: max(0, width)], "faint"))
+        pieces.append((" " * max(0, width - LABEL_WIDTH - 2 - columns), "faint"))
         lines.append(pieces)
     lines.append(_time_line(begin, now, columns, width))
     return lines

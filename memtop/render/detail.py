@@ -109,7 +109,7 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         chart_width,
         chart_height,
         role=_line_role(row),
-        peak_kib=row.peak_kib,
+        peak_kib=_peak_kib(detail),
         marks=detail.marks,
         ascii_only=detail.ascii_only,
     )
@@ -122,6 +122,12 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         pieces = [(" ", "dim"), *left, (" " * (chart_width - used + 3), "dim")]
         lines.append(_cut([*pieces, *(facts[index] if index < len(facts) else [])], width))
     return lines
+
+
+def _peak_kib(detail: Detail) -> int | None:
+    """The largest RSS that the process ever had, from the row or else from the portrait."""
+    known = [detail.row.peak_kib, detail.portrait.peak_kib if detail.portrait else None]
+    return max((kib for kib in known if kib is not None), default=None)
 
 
 def _line_role(row: Row) -> str:
@@ -157,8 +163,11 @@ def _facts(detail: Detail, width: int) -> list[list[Cell]]:
             f"{units.size(row.rss_kib)}   "
             + ", ".join(f"{name} {units.size(kib)}" for name, kib in parts if kib),
         )
-    pairs.append(("peak", units.size(row.peak_kib)))
-    pairs.append(("swap", units.size(row.swap_kib)))
+    swap_kib = row.swap_kib
+    if swap_kib is None and portrait is not None:
+        swap_kib = portrait.swap_kib
+    pairs.append(("peak", units.size(_peak_kib(detail))))
+    pairs.append(("swap", units.size(swap_kib)))
     pairs.append(("threads", str(row.threads) if row.threads else units.UNKNOWN))
     cpu = units.UNKNOWN if row.cpu_percent is None else f"{row.cpu_percent:.0f} % of one core"
     pairs.append(("CPU", cpu))
@@ -194,7 +203,12 @@ def _files(portrait: Portrait | None) -> str:
     if not counts:
         return "none"
     total = sum(counts.values())
-    return f"{total}: " + ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    named = (
+        f"{number} {kind.removesuffix('s') if number == 1 else kind}"
+        for kind, number in counts.items()
+        if number
+    )
+    return f"{total}: {', '.join(named)}"
 
 
 def _why(portrait: Portrait | None, what: str) -> str:
