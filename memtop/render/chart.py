@@ -83,7 +83,7 @@ def _scale(low: float, high: float, rows: int) -> tuple[float, float, int]:
     span = max(high - low, LEAST_SPAN_KIB, 0.04 * high)
     top = max(high + span * 0.02, low + span * 0.9)
     best: tuple[float, float, int] | None = None
-    for exponent in range(0, 9):
+    for exponent in range(9):
         for nice in _NICE:
             step = nice * 10**exponent * 1024
             bottom = max(0.0, (low - span * 0.05) // step * step)
@@ -104,11 +104,14 @@ def chart_cells(
     height: int,
     *,
     role: str = "text",
-    peak_kib: int | None = None,
+    levels: Sequence[tuple[str, int]] = (),
     marks: Sequence[Mark] = (),
     ascii_only: bool = False,
 ) -> list[list[Cell]]:
-    """The chart in `height` lines of `width` cells: marks, grid with the line, times below."""
+    """The chart in `height` lines of `width` cells: marks, grid with the line, times below.
+
+    `levels` are sizes with a name (peak, swap, a limit), drawn as dashed lines across.
+    """
     rows, columns = max(2, height - 2), max(8, width - LABEL_WIDTH - 3)
     if not values:
         blank: list[list[Cell]] = [[(" " * width, "dim")] for _ in range(height)]
@@ -116,13 +119,15 @@ def chart_cells(
         return blank
     begin = now - window_s
     low, high = min(kib for _, kib in values), max(kib for _, kib in values)
-    if peak_kib is not None and peak_kib < high + (high - low) * 0.5:
-        high = max(high, peak_kib)
+    # A level is drawn where it is near; a far one would flatten the line to nothing.
+    reach = max(high - low, LEAST_SPAN_KIB) * 0.5
+    near = [kib for _, kib in levels if low - reach <= kib <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
     bottom, per_row, between = _scale(low, high, rows)
     # A label names the middle of its row.
     low_edge, high_edge = bottom - per_row / 2, bottom + per_row * (rows - 0.5)
     canvas = _canvas(values, begin, now, low_edge, high_edge, columns, rows, ascii_only)
-    peak_row = None if peak_kib is None else round((peak_kib - bottom) / per_row)
+    named = {round((kib - bottom) / per_row): name for name, kib in levels}
     lines = [_mark_line(marks, begin, window_s, columns, width)]
     for index in range(rows):
         from_bottom = rows - 1 - index
@@ -130,8 +135,8 @@ def chart_cells(
         label = units.size(bottom + from_bottom * per_row) if is_tick else ""
         drawn = canvas[index]
         filler = "┈" if is_tick else " "
-        if from_bottom == peak_row and not is_tick:
-            filler, label = "╌", "peak"
+        if from_bottom in named:
+            filler, label = "╌", named[from_bottom]
         pieces: list[Cell] = [
             (label.rjust(LABEL_WIDTH), "dim"),
             (" ┤" if is_tick else " │", "rule"),

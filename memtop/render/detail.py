@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 
 from memtop import units
 from memtop.model.state import Row, State
+from memtop.probe.elf import Sockets
 from memtop.probe.portrait import Portrait, advice
 from memtop.render.cells import STATES, Cell, process_name, tone
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
@@ -109,7 +110,7 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         chart_width,
         chart_height,
         role=_line_role(row),
-        peak_kib=_peak_kib(detail),
+        levels=_levels(detail),
         marks=detail.marks,
         ascii_only=detail.ascii_only,
     )
@@ -122,6 +123,19 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         pieces = [(" ", "dim"), *left, (" " * (chart_width - used + 3), "dim")]
         lines.append(_cut([*pieces, *(facts[index] if index < len(facts) else [])], width))
     return lines
+
+
+def _levels(detail: Detail) -> list[tuple[str, int]]:
+    """What is drawn across the chart: the peak, and swap where there is any."""
+    levels = [("peak", _peak_kib(detail)), ("swap", _swap_kib(detail))]
+    return [(name, kib) for name, kib in levels if kib]
+
+
+def _swap_kib(detail: Detail) -> int | None:
+    """Memory in swap, from the row or else from the portrait."""
+    if detail.row.swap_kib is None and detail.portrait is not None:
+        return detail.portrait.swap_kib
+    return detail.row.swap_kib
 
 
 def _peak_kib(detail: Detail) -> int | None:
@@ -163,17 +177,16 @@ def _facts(detail: Detail, width: int) -> list[list[Cell]]:
             f"{units.size(row.rss_kib)}   "
             + ", ".join(f"{name} {units.size(kib)}" for name, kib in parts if kib),
         )
-    swap_kib = row.swap_kib
-    if swap_kib is None and portrait is not None:
-        swap_kib = portrait.swap_kib
     pairs.append(("peak", units.size(_peak_kib(detail))))
-    pairs.append(("swap", units.size(swap_kib)))
+    pairs.append(("swap", units.size(_swap_kib(detail))))
     pairs.append(("threads", str(row.threads) if row.threads else units.UNKNOWN))
     cpu = units.UNKNOWN if row.cpu_percent is None else f"{row.cpu_percent:.0f} % of one core"
     pairs.append(("CPU", cpu))
     pairs.append(("state", STATES.get(row.state, "sleeping" if row.state == "S" else "running")))
     pairs.append(("writes", _writes(row)))
     pairs.append(("open files", _files(portrait)))
+    if portrait is not None and portrait.sockets is not None and any(portrait.sockets[:6]):
+        pairs.append(("sockets", _sockets(portrait.sockets)))
     pairs.append(("started", _started(row)))
     if row.container:
         pairs.append(("container", row.container))
@@ -209,6 +222,20 @@ def _files(portrait: Portrait | None) -> str:
         if number
     )
     return f"{total}: {', '.join(named)}"
+
+
+def _sockets(sockets: Sockets) -> str:
+    """The sockets by kind."""
+    kinds = (
+        (sockets.tcp_listening, "listening"),
+        (sockets.tcp_established, "connected"),
+        (sockets.tcp_other, "other TCP"),
+        (sockets.udp, "UDP"),
+        (sockets.unix, "unix"),
+        (sockets.other, "other"),
+    )
+    words = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
+    return f"{words} (counting was cut)" if sockets.is_cut else words
 
 
 def _why(portrait: Portrait | None, what: str) -> str:

@@ -105,6 +105,19 @@ async def test_births_do_not_repaint_the_screen(look, monkeypatch):
             assert set(meter.updates) <= {NarrowUpdate}
 
 
+async def test_growing_rows_are_read_out_of_sight(look):
+    """The fastest growing are wanted, too, at most 32 of them, wherever the window is."""
+    from tests_support import app_over
+
+    source = crowd(1000, changing=100)
+    app = app_over(source, ticks=30)
+    async with look(app, (80, 24)) as screen:
+        await screen.press("N", "end")
+        await screen.tick(2)
+        assert 32 <= len(source.wanted.pids) <= 32 + 22
+        assert len(source.wanted.pids & set(range(100, 200))) == 32
+
+
 async def test_only_what_is_seen_is_wanted(look):
     """The sampler is told to read the rows in the window and the selected one, and no others."""
     from tests_support import app_over

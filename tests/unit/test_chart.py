@@ -72,7 +72,7 @@ def test_charts_fill_their_place(width, height, window):
         state.taken_at,
         width,
         height,
-        peak_kib=90 * 1024,
+        levels=[("peak", 90 * 1024), ("swap", 12 * 1024)],
         marks=[Mark(state.taken_at - 60, "TERM")],
     )
 
@@ -110,6 +110,18 @@ def test_noise_is_no_mountain():
         if any(0x2801 <= ord(c) <= 0x28FF for text, _ in pieces for c in text)
     ]
     assert len(rows) <= 2
+
+
+def test_levels_are_drawn_across():
+    """A peak that is near has a dashed line and its name; one far away is left out."""
+    now = 1_795_269_600.0
+    line = [(now - 600 + second, 200 * 1024.0 + second * 50) for second in range(600)]
+
+    lines = chart_cells(line, 600, now, 60, 14, levels=[("peak", 240 * 1024), ("swap", 10)])
+
+    texts = ["".join(text for text, _ in pieces) for pieces in lines]
+    assert sum("peak" in text and "╌╌╌" in text for text in texts) == 1
+    assert not any("swap" in text for text in texts)
 
 
 def test_marks_stand_where_they_happened():

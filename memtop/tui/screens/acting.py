@@ -9,6 +9,7 @@ from textual.screen import Screen
 from memtop.actions import signals
 from memtop.actions.signals import Outcome, Target
 from memtop.model.state import State
+from memtop.probe.sample import Identity
 from memtop.render.cells import process_name
 from memtop.tui.screens.confirm import ConfirmScreen
 from memtop.tui.screens.pick import PickScreen
@@ -27,8 +28,8 @@ class Acting(Screen[None]):
         """Say something for a few seconds; the main screen knows where."""
         raise NotImplementedError
 
-    def mark(self, text: str) -> None:
-        """Put a mark on the chart; the pane knows how."""
+    def mark(self, text: str, whose: set[Identity]) -> None:
+        """Put a mark on the charts of processes; the pane knows how."""
         raise NotImplementedError
 
     def _targets(self) -> list[Target]:
@@ -89,14 +90,18 @@ class Acting(Screen[None]):
 
     def _send(self, targets: list[Target], number: int) -> None:
         outcomes = list(signals.send_all(targets, number))
-        self.app.call_from_thread(self._tell, outcomes, number)
+        self.app.call_from_thread(self._tell, targets, outcomes, number)
 
-    def _tell(self, outcomes: list[Outcome], number: int) -> None:
+    def _tell(self, targets: list[Target], outcomes: list[Outcome], number: int) -> None:
         """One sentence: of a single target its own, of several what went wrong first."""
-        done = sum(outcome.outcome == "done" for outcome in outcomes)
+        reached = {
+            target.identity
+            for target, outcome in zip(targets, outcomes, strict=True)
+            if outcome.outcome == "done"
+        }
+        done = len(reached)
         others = [outcome for outcome in outcomes if outcome.outcome != "done"]
-        if done:
-            self.mark(signals.NAMES[number])
+        self.mark(signals.NAMES[number], reached)
         if len(outcomes) == 1:
             self.say(outcomes[0].reason, warning=bool(others))
         elif others:

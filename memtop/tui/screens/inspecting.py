@@ -78,9 +78,11 @@ class Inspecting(Screen[None]):
         self.pane.take(portrait)
         self._show_pane()
 
-    def mark(self, text: str) -> None:
-        """Put a mark on the chart at the moment on show."""
-        self.pane.marks.append(Mark(self._shown.taken_at, text))
+    def mark(self, text: str, whose: set[Identity]) -> None:
+        """Put a mark on the charts of processes, at the moment on show."""
+        for identity in whose:
+            self.pane.marks.setdefault(identity, []).append(Mark(self._shown.taken_at, text))
+        self._show_pane()
 
     def action_detail(self) -> None:
         """Open the detail of the process under the cursor, or close it."""

@@ -6,6 +6,7 @@ unless a key asks, and never within 2 s of a key.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import replace
 from time import monotonic
 
@@ -13,7 +14,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from memtop.model.filter import EVERYTHING
+from memtop.model.filter import EVERYTHING, is_growing
 from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
 from memtop.probe.sample import Identity, Wanted
@@ -33,6 +34,7 @@ REORDER_EVERY_S = 5.0
 HANDS_OFF_S = 2.0
 MESSAGE_STAYS_S = 4.0
 TINY_ROWS = 14
+GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
 class MainScreen(Arranging, Inspecting, Acting, Keeping):
@@ -90,6 +92,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         if self._paused:
             self._show_frame()
             return
+        self.app.look(self.wanted())  # type: ignore[attr-defined]
         before, self._shown = self._shown, state
         now = monotonic()
         if now - self._sorted_at >= REORDER_EVERY_S and now - self._touched_at >= HANDS_OFF_S:
@@ -100,8 +103,12 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
 
     def wanted(self) -> Wanted:
         """What the sampler is to read every tick."""
+        rows = self._state.rows.values()
+        growing = heapq.nlargest(
+            GROWING_READ, ((row.rate_bytes_s or 0.0, row.pid) for row in rows if is_growing(row))
+        )
         return Wanted(
-            pids=self.table.visible_pids(),
+            pids=self.table.visible_pids() | {pid for _, pid in growing},
             all_cpu="cpu" in (self._view.filter.columns | {self._view.sort}),
             all_usage=bool(self._view.dear),
             pss="pss" in self._view.dear,

@@ -19,7 +19,7 @@ class DetailPane(Lines):
         super().__init__()
         self.tab, self.window = TABS[0], next(iter(WINDOWS_S))
         self.identity: Identity | None = None
-        self.marks: list[Mark] = []
+        self.marks: dict[Identity, list[Mark]] = {}
         self._portrait: Portrait | None = None
         self._asked_at = 0.0
 
@@ -62,7 +62,7 @@ class DetailPane(Lines):
             window=self.window,
             portrait=self._portrait,
             loading=reading and self._portrait is None,
-            marks=tuple(self.marks),
+            marks=tuple(self.marks.get(row.identity, ())),
             ascii_only=getattr(self.app, "ascii_only", False),
         )
         self.show(detail_lines(detail, width, height))
