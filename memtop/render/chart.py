@@ -199,11 +199,15 @@ def _mark_line(
 ) -> list[Cell]:
     line = [" "] * width
     for mark in marks:
-        place = int((mark.at - begin) / window_s * columns)
-        if 0 <= place < columns:
-            text = f"▼ {mark.text}"[: columns - place]
-            start = LABEL_WIDTH + 2 + place
-            line[start : start + len(text)] = text
+        place = min(int((mark.at - begin) / window_s * columns), columns - 1)
+        if place < 0:
+            continue
+        text = f"▼ {mark.text}"
+        if place + len(text) > columns:  # near the right edge the name goes before its sign
+            text = f"{mark.text} ▼"[-place - 1 :]
+            place -= len(text) - 1
+        start = LABEL_WIDTH + 2 + place
+        line[start : start + len(text)] = text
     return [("".join(line)[:width], "accent")]
 
 

@@ -67,9 +67,9 @@ async def test_yes_sends_it(live_app, look, children, wait_until):
         await screen.pilot.pause()
         assert f"TERM was sent to {child.pid}" in screen.text
         await screen.press("enter")
-        assert "▼ TERM" in screen.text  # a mark on its chart
+        assert "TERM ▼" in screen.text  # a mark on its chart
         await screen.press("home")
-        assert "▼ TERM" not in screen.text  # and on no other
+        assert "TERM ▼" not in screen.text  # and on no other
     assert child.wait(5) == -signal.SIGTERM
 
 
