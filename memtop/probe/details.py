@@ -89,8 +89,9 @@ class DetailReader:
         deadline = time.monotonic() + timeout_s
         with self._wake:
             while self._pending and (left := deadline - time.monotonic()) > 0:
-                self._wake.wait(min(left, 0.2))
                 self._hire()
+                self._wake.notify()
+                self._wake.wait(min(left, 0.2))
 
     def close(self) -> None:
         """End the workers; one that hangs in a read ends with the program (they are daemons)."""
