@@ -162,6 +162,13 @@ class MemtopApp(App[None]):
         """Send as little as possible to the terminal; see paint.py."""
         super()._display(screen, cast("RenderableType", narrowed(renderable)))
 
+    def action_command_palette(self) -> None:
+        """Open the palette, unless it is open."""
+        from memtop.tui.palette import Palette  # not needed for the first frame
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def panic(self, *renderables: RenderableType) -> None:
         """A thread of Textual's has died: leave without its traceback."""
         self.failure = self.failure or RuntimeError("the terminal could not be read any more")

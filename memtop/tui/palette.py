@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from memtop.columns import COLUMNS
 from memtop.tui import keys, themes
@@ -55,3 +56,18 @@ class MemtopCommands(Provider):
             score = matcher.match(name)
             if score > 0:
                 yield Hit(score, matcher.highlight(name), command, help=words)
+
+
+class Palette(CommandPalette):
+    """Textual's palette, which does not break when it is closed twice or made tiny."""
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Close; a second Enter or click comes too late."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+    def _action_command_list(self, action: str) -> None:
+        """Move in the list; at a width of a few cells it has no lines to move by."""
+        try:
+            super()._action_command_list(action)
+        except KeyError:
+            pass

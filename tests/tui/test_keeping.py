@@ -79,3 +79,19 @@ async def test_the_mouse_sorts_and_folds(app, look):
         await screen.pilot.pause()
         assert "▸ mail" in screen.text
         assert 21 not in screen.pids
+
+
+async def test_the_palette_is_closed_once(app, look):
+    """A second Enter, Esc or a page key at any size does not break the palette."""
+    async with look(app) as screen:
+        await screen.press("colon")
+        await screen.pilot.pause(0.3)
+        await screen.pilot.resize_terminal(4, 3)
+        await screen.press("pagedown", "pageup", "pagedown")
+        await screen.pilot.resize_terminal(120, 40)
+        await screen.press("down")
+        await screen.pilot.press("enter", "enter", "escape", "enter")
+        await screen.pilot.pause(0.3)
+        assert screen.app.is_running
+        await screen.press("escape", "escape")
+        assert "mail-worker" in screen.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -10,6 +11,16 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
+
+
+class Options(OptionList):
+    """A list that does not break when its terminal is a few cells wide."""
+
+    def _move_page(self, direction: Any) -> None:
+        try:
+            super()._move_page(direction)
+        except KeyError:  # it has no lines then
+            pass
 
 
 class PickScreen(ModalScreen[str | None]):
@@ -32,7 +43,7 @@ class PickScreen(ModalScreen[str | None]):
         """Title, list, keys."""
         with Vertical(id="dialog"):
             yield Static(self._title, classes="title", markup=False)
-            yield OptionList(
+            yield Options(
                 *(Option(f"{name:<10} {words}", id=id_) for id_, name, words in self._things),
                 markup=False,
                 compact=True,
