@@ -85,7 +85,13 @@ def _title(detail: Detail, width: int) -> list[Cell]:
     name = process_name(row, own=row.identity == detail.state.own)
     room = width - 2 - sum(cell_width(text) for text, _ in tabs) - 3
     head = f"{row.pid} "
-    left: list[Cell] = [(head, "strong"), (fit(name, max(1, min(40, room - 8))).rstrip(), "strong")]
+    # A long name gives way to the other parts, down to 16 cells; then the last of those go.
+    others = sum(cell_width(text) + 3 for text, _ in parts)
+    longest = max(16, min(40, room - len(head) - others))
+    left: list[Cell] = [
+        (head, "strong"),
+        (fit(name, max(1, min(longest, room - len(head)))).rstrip(), "strong"),
+    ]
     for part in parts:
         if sum(cell_width(text) for text, _ in left) + 3 + cell_width(part[0]) <= room:
             left += [("   ", "dim"), part]
