@@ -46,7 +46,6 @@ PICTURES = [
     ("main-80x24-ansi", (80, 24), "ansi", False, "down,down"),
     ("main-120x40-ascii", (120, 40), "ansi", True, "down,down,enter"),
     ("detail-80x24-dark", (80, 24), "dark", False, "down,down,enter"),
-    ("process-120x40-dark", (120, 40), "dark", False, "down,down,enter,tab"),
     ("signal-80x24-dark", (80, 24), "dark", False, "down,down,K,enter"),
     ("palette-80x24-dark", (80, 24), "dark", False, "colon"),
     ("help-120x40-dark", (120, 40), "dark", False, "question_mark"),
@@ -154,7 +153,7 @@ def main() -> None:
                 [python, "-m", f"{package}.main"],
                 cwd=folder,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": name},
+                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": name},
             )
             for package, module, _ in PROCESSES
             if module == "main"
