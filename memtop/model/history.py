@@ -58,11 +58,6 @@ class History:
         return self._first_tick
 
     @property
-    def first_bucket(self) -> int:
-        """The bucket of the first sample."""
-        return self._first_bucket
-
-    @property
     def changed_tick(self) -> int:
         """The tick of the last change; before any, the one before the first sample."""
         return self._written_tick

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from re import Pattern
 
@@ -32,8 +32,6 @@ MAX_COMMAND = 1 << 12  # bytes of a command line that are read; more than a scre
 PSS_MAX_RSS_KIB = 4 << 20  # a PSS read holds the target's lock 9 ms a GiB
 PSS_BUDGET_S = 0.02  # of reading smaps_rollup, each second
 _CAP_SYS_PTRACE = 19
-
-Job = Callable[[], None]
 
 
 class DetailReader:

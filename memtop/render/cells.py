@@ -5,7 +5,7 @@ Roles are names (`dim`, `rising`, …); colours are the theme's. Nothing here kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from memtop import units
@@ -16,6 +16,7 @@ from memtop.model.query import Line, View
 from memtop.model.state import Row, State
 from memtop.model.timeline import RATE_FROM_S
 from memtop.probe.sample import Identity
+from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.layout import Layout, Slot
 from memtop.render.sparkline import heights_kib, sparkline
@@ -32,6 +33,11 @@ STATES = {
     "X": "dead",
     "I": "idle",
 }
+
+
+def width_of(pieces: Sequence[Cell]) -> int:
+    """How many terminal cells some pieces take."""
+    return sum(cell_width(text) for text, _ in pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from memtop import units
 from memtop.model.state import Row, State
 from memtop.probe.elf import Sockets
 from memtop.probe.portrait import Portrait, advice
-from memtop.render.cells import STATES, Cell, process_name, tone
+from memtop.render.cells import STATES, Cell, process_name, tone, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
@@ -83,7 +83,7 @@ def _title(detail: Detail, width: int) -> list[Cell]:
     for tab in TABS:
         tabs += [("   " if tabs else "", "dim"), (tab, "strong" if tab == detail.tab else "dim")]
     name = process_name(row, own=row.identity == detail.state.own)
-    room = width - 2 - sum(cell_width(text) for text, _ in tabs) - 3
+    room = width - 2 - width_of(tabs) - 3
     head = f"{row.pid} "
     # A long name gives way to the other parts, down to 16 cells; then the last of those go.
     others = sum(cell_width(text) + 3 for text, _ in parts)
@@ -93,10 +93,10 @@ def _title(detail: Detail, width: int) -> list[Cell]:
         (fit(name, max(1, min(longest, room - len(head)))).rstrip(), "strong"),
     ]
     for part in parts:
-        if sum(cell_width(text) for text, _ in left) + 3 + cell_width(part[0]) <= room:
+        if width_of(left) + 3 + cell_width(part[0]) <= room:
             left += [("   ", "dim"), part]
-    used = sum(cell_width(text) for text, _ in left)
-    gap = max(1, width - 2 - used - sum(cell_width(text) for text, _ in tabs))
+    used = width_of(left)
+    gap = max(1, width - 2 - used - width_of(tabs))
     return _cut([(" ", "dim"), *left, (" " * gap, "dim"), *tabs], width)
 
 
@@ -125,7 +125,7 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     lines = []
     for index in range(max(len(chart), min(len(facts), room))):
         left = chart[index] if index < len(chart) else []
-        used = sum(cell_width(text) for text, _ in left)
+        used = width_of(left)
         pieces = [(" ", "dim"), *left, (" " * (chart_width - used + 3), "dim")]
         lines.append(_cut([*pieces, *(facts[index] if index < len(facts) else [])], width))
     return lines

@@ -10,7 +10,7 @@ from memtop import units
 from memtop.model.filter import is_growing
 from memtop.model.query import View
 from memtop.model.state import HostRow, State
-from memtop.render.cells import Cell
+from memtop.render.cells import Cell, width_of
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import visible
 
@@ -90,9 +90,9 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     if width >= 140 and (state.births or state.deaths):
         extras.append([(f"{state.births} born, {state.deaths} ended in 10 m", "dim")])
     right = _right_cells(state, view, notice, width)
-    room = width - 2 - _width(left) - _width(right) - 2
+    room = width - 2 - width_of(left) - width_of(right) - 2
     for extra in extras:
-        if (need := _width(extra) + 3) <= room:
+        if (need := width_of(extra) + 3) <= room:
             left += [("   ", "dim"), *extra]
             room -= need
     return _spread(left, [], right, width)
@@ -163,19 +163,15 @@ def key_cells(
     return _spread(left, [], right, width)
 
 
-def _width(pieces: Sequence[Cell]) -> int:
-    return sum(cell_width(text) for text, _ in pieces)
-
-
 def _spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int) -> list[Cell]:
     """Left, middle and right parts over a line with a margin of one; middle goes first if tight."""
     inner = max(0, width - 2)
-    if _width(left) + _width(middle) + _width(right) + 2 > inner:
+    if width_of(left) + width_of(middle) + width_of(right) + 2 > inner:
         middle = []
-    if _width(left) + _width(right) + 1 > inner:
+    if width_of(left) + width_of(right) + 1 > inner:
         right = []
     left = _cut(left, inner)
-    free = max(0, inner - _width(left) - _width(middle) - _width(right))
+    free = max(0, inner - width_of(left) - width_of(middle) - width_of(right))
     # The middle stands at two thirds of the free room, so that it hardly moves with the name.
     before = free if not middle else max(2, free * 2 // 3) if free > 4 else free // 2
     pieces = [(" ", "dim"), *left, (" " * before, "dim"), *middle, (" " * (free - before), "dim")]
@@ -185,7 +181,7 @@ def _spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int)
 def _cut(pieces: list[Cell], width: int) -> list[Cell]:
     cut: list[Cell] = []
     for text, role in pieces:
-        room = width - _width(cut)
+        room = width - width_of(cut)
         while cell_width(text) > room:
             text = text[:-1]
         cut.append((text, role))

@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from memtop.render.cells import Cell
+from memtop.render.cells import Cell, width_of
 from memtop.render.escape import ASCII
 from memtop.render.escape import cells as cell_width
 from memtop.tui.themes import ROLES
@@ -91,7 +91,7 @@ class Roles(Widget):
 def changed_spans(old: Sequence[Cell], new: Sequence[Cell]) -> list[tuple[int, int]]:
     """Where two lines differ, as (x, width); spans that lie near each other are one."""
     spans: list[tuple[int, int]] = []
-    width = max(sum(cell_width(text) for text, _ in old), sum(cell_width(text) for text, _ in new))
+    width = max(width_of(old), width_of(new))
     if len(old) != len(new):
         return [(0, width)]
     x = 0
