@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from memtop.model.history import History
-from memtop.probe.sample import Identity
+from memtop.probe.sample import Identity, Pod
 
 
 class Row(NamedTuple):
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     uid: int | None
     exe: str | None
     cgroup: str | None
-    container: str | None
+    pod: Pod | None
     rights: tuple[str, ...] | None
     started_at: float | None
     kernel: bool
@@ -46,6 +46,13 @@ class Row(NamedTuple):
     seen_at: float
     ended_at: float | None
     history: History | None
+
+    @property
+    def container(self) -> str | None:
+        """The container's name, else its id as docker, crictl and podman print it."""
+        if self.pod is None:
+            return None
+        return self.pod.container or (self.pod.container_id or "")[:12] or None
 
 
 class HostRow(NamedTuple):

@@ -271,7 +271,7 @@ class Tracker:
             uid=facts.uid if facts else None,
             exe=facts.exe if facts else None,
             cgroup=facts.cgroup if facts else None,
-            container=facts.container if facts else None,
+            pod=facts.pod if facts else None,
             rights=facts.rights if facts else None,
             started_at=started.started_at,
             kernel=started.kernel,

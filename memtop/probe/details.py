@@ -22,7 +22,7 @@ from re import Pattern
 from memtop.probe import parse
 from memtop.probe.handle import READ
 from memtop.probe.pods import container_of
-from memtop.probe.sample import Facts, Identity, Usage
+from memtop.probe.sample import Facts, Identity, Pod, Usage
 from memtop.secrets import mask_argv
 
 MAX_WORKERS = 4
@@ -164,7 +164,9 @@ class DetailReader:
             cgroup = None
         exe, rights = self._read_rights(folder)
         user = None if uid is None else _user_name(uid)
-        return Facts(identity, command, uid, user, exe, cgroup, container_of(cgroup), rights)
+        container_id = container_of(cgroup)
+        pod = Pod(container_id) if container_id else None
+        return Facts(identity, command, uid, user, exe, cgroup, pod, rights)
 
     def _read_rights(self, folder: int) -> tuple[str | None, tuple[str, ...] | None]:
         """The exe link and the rights, by trying what each needs; nothing is attached to.

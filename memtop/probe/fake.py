@@ -15,6 +15,7 @@ from memtop.probe.sample import (
     Host,
     Identity,
     Memory,
+    Pod,
     Sample,
     Started,
     Usage,
@@ -144,7 +145,7 @@ class FakeSource:
                 process.user,
                 process.exe,
                 process.cgroup,
-                process.container,
+                Pod(container=process.container) if process.container else None,
                 process.rights,
             )
             if _changed(process, "facts", fact):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 
 _CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?=/|$)")
-SHORT = 12  # as docker, crictl and podman print it
 
 
 def container_of(cgroup: str | None) -> str | None:
-    """The short container id in a cgroup path, the innermost one; None outside containers."""
+    """The container id in a cgroup path, the innermost one; None outside containers."""
     found = _CONTAINER.findall(cgroup or "")
-    return found[-1][:SHORT] if found else None
+    return found[-1] if found else None

@@ -242,7 +242,7 @@ class _Painter:
             python_version=elf.python_version(self._exe, mapped),
             allocator=elf.allocator(self._folder, mapped),
             cgroup=cgroup,
-            container=container_of(cgroup),
+            container=(container_of(cgroup) or "")[:12] or None,
             ns_pid=None if inner_pid == self._identity.pid else inner_pid,
             missing=tuple(dict.fromkeys(self._missing)),
         )

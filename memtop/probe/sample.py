@@ -8,7 +8,7 @@ None means not known (yet), never zero.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -51,11 +51,58 @@ class Activity(NamedTuple):
     cpu_percent: float | None
 
 
+class Pod(NamedTuple):
+    """Which container a process or cgroup belongs to, and whose; a field is None if unknown.
+
+    Ids are whole: 64 hexadecimal digits of the container, the uid of the pod as the API writes it.
+    `qos` is `Guaranteed`, `Burstable` or `BestEffort`.
+    """
+
+    container_id: str | None = None
+    container: str | None = None
+    uid: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    qos: str | None = None
+
+
+class Cgroup(NamedTuple):
+    """One memory cgroup, as its files say (v1 or v2); sizes in bytes, None is unknown.
+
+    `parent` is the nearest ancestor that could be read, another key. `limit_bytes` is its own limit
+    (memory.max); None without one if `unlimited`, else because of `reason`. The working set is
+    kubelet's: usage without inactive files. The floor cannot be reclaimed: anonymous and shared
+    memory, kernel memory without reclaimable slab. `oom_group`: a kill takes all of it.
+    """
+
+    path: str
+    parent: str | None
+    pod: Pod | None
+    limit_bytes: int | None
+    unlimited: bool
+    reason: str | None = None
+    limit_file: str | None = None  # `memory.max`, `memory.limit_in_bytes`
+    high_bytes: int | None = None
+    current_bytes: int | None = None
+    working_set_bytes: int | None = None
+    floor_bytes: int | None = None
+    anon_bytes: int | None = None
+    file_bytes: int | None = None
+    kernel_bytes: int | None = None
+    swap_bytes: int | None = None
+    peak_bytes: int | None = None
+    oom_kills: int | None = None
+    oom_group: bool | None = None
+    pressure_percent: float | None = None  # memory.pressure, some, avg10
+
+
 class Facts(NamedTuple):
     """What rarely changes about a process.
 
     `command` is argv joined by blanks and masked; None if it could not be read (yet).
     `rights` holds those of `smaps`, `memory`, `attach` that memtop has; None if unknown.
+    `cgroup` is the path of the memory cgroup as memtop sees it, the key of `Sample.cgroups`.
+    `address_space_bytes` is the soft RLIMIT_AS; None if there is none, or it is unknown.
     """
 
     identity: Identity
@@ -64,14 +111,16 @@ class Facts(NamedTuple):
     user: str | None
     exe: str | None
     cgroup: str | None
-    container: str | None
+    pod: Pod | None
     rights: tuple[str, ...] | None
+    address_space_bytes: int | None = None
 
 
 class Usage(NamedTuple):
     """Dearer figures, read off the sampling thread for rows that are looked at.
 
     `write_bytes_s` goes to storage, `written_bytes_s` to anything (io: write_bytes, wchar).
+    `exact_rss_kib` is counted page by page (smaps_rollup); statm may be off on large machines.
     """
 
     identity: Identity
@@ -80,6 +129,7 @@ class Usage(NamedTuple):
     pss_kib: int | None = None
     write_bytes_s: float | None = None
     written_bytes_s: float | None = None
+    exact_rss_kib: int | None = None
 
 
 class Host(NamedTuple):
@@ -98,12 +148,14 @@ class Wanted:
     all_cpu: bool = False
     all_usage: bool = False
     pss: bool = False
+    exact: Collection[int] = frozenset()  # whose RSS is to be read exactly, once
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One look at the system. Apply in this order: ended, started, memory, activity, facts, usage.
 
+    `cgroups` holds those that were read just now, all of them within a few seconds.
     `taken_at` is wall time (UTC, seconds since the epoch), `clock_s` a clock that never jumps.
     """
 
@@ -115,4 +167,5 @@ class Sample:
     memory: tuple[Memory, ...] = ()
     activity: tuple[Activity, ...] = ()
     facts: tuple[Facts, ...] = ()
-    usage: tuple[Usage, ...] = field(default=())
+    usage: tuple[Usage, ...] = ()
+    cgroups: tuple[Cgroup, ...] = ()

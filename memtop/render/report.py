@@ -122,7 +122,9 @@ def process_json(row: Row) -> dict[str, Any]:
         written_bytes_per_s=_rounded(row.written_bytes_s),
         rate_bytes_per_s=_rounded(row.rate_bytes_s),
         cgroup=row.cgroup,
-        container=row.container,
+        container=row.pod and (row.pod.container or row.pod.container_id),
+        pod=row.pod and (row.pod.name or row.pod.uid),
+        namespace=row.pod and row.pod.namespace,
         rights=None if row.rights is None else list(row.rights),
     )
     return values
