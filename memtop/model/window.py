@@ -1,0 +1,141 @@
+"""What one window of memory floors says: does it climb, how evenly, and what shape has it.
+
+A window is a short list of floors in KiB, the oldest first, at equal distances in time; a floor
+is the least RSS within its stretch of time, so that what comes and goes is not seen. Rates are
+KiB a floor. Nothing here remembers anything or knows what a floor is in seconds: see `growth`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import add, mul, sub
+from typing import NamedTuple
+
+RISE_KIB = 512  # a rise that matters: more than an idle interpreter wanders,
+RISE_SHARE = 0.002  # and more than the noise of a huge one
+JUMP = 1 / 3  # a step that makes up more of a rise than this is a jump, not growth;
+YOUNG_JUMP = 1 / 2  # where there are fewer than
+FEW = 8  # floors each step weighs more
+WOBBLES = 1 / 2  # what falls back by more than this share of its rise comes and goes
+JUMPS = 2  # the largest steps of a longer past are not counted as its pace
+SHAPE_KIB = 1024  # a change of shape that a sparkline shows:
+SHAPE_SHARE = 0.04  # its cells are at least that high
+STEP = 0.1  # share of a rise that makes a stair,
+REST = 0.03  # and below which there is a rest between two
+STOPPED = 1 / 4  # with less than this share of its pace in the last quarter a climb has ended
+KEEPS = 3 / 4  # growth that keeps less than this share of its pace is bending over
+
+
+class Climb(NamedTuple):
+    """An even climb up to the newest floor.
+
+    `start` is the floor at which it begins, `rate` KiB a floor, `spread` how many equal steps
+    would be as uneven as its steps are: a jump is 1, a line of 16 floors 15.
+    """
+
+    start: int
+    floors: int
+    rate: float
+    spread: float
+
+    @property
+    def rise_kib(self) -> float:
+        """By how much it rose, noise left out."""
+        return self.rate * (self.floors - 1)
+
+
+def climb_of(window: Sequence[int], least: int) -> Climb | None:
+    """The climb with which a window ends, if it has `least` floors and does not bend over."""
+    newest, count = window[-1], len(window)
+    rise = newest - min(window)
+    if rise < RISE_KIB or rise < RISE_SHARE * newest or count < least:
+        return None
+    reached = list(accumulate(window, max))
+    deepest = max(map(sub, reached, window))
+    if deepest > WOBBLES * rise:
+        return None
+    start = 0
+    while True:
+        floors = window[start:] if start else window
+        count = len(floors)
+        rise = newest - floors[0]
+        if count < least or rise < RISE_KIB or deepest > WOBBLES * rise:
+            return None
+        # The nearest curve that never falls: midway between what was reached before and what it
+        # never falls below later. It leaves out the noise and keeps the jumps. (Doubled.)
+        kept = list(accumulate(reversed(floors), min))
+        kept.reverse()
+        curve = list(map(add, reached, kept))
+        steps = list(map(sub, curve[1:], curve))
+        whole = curve[-1] - curve[0]
+        largest = max(steps)
+        if largest <= (JUMP if count >= FEW else YOUNG_JUMP) * whole:
+            break
+        start += steps.index(largest) + 1  # what came after the jump may still climb
+        reached = list(accumulate(window[start:], max))
+    half = count // 2
+    first, second = curve[half] - curve[0], curve[-1] - curve[half]
+    if second * half < KEEPS * first * (count - 1 - half):
+        return None
+    quarter = max(1, count // 4)
+    if (curve[-1] - curve[-1 - quarter]) * (count - 1) < STOPPED * whole * quarter:
+        return None
+    rate = rate_of(floors)
+    spread = whole * whole / sum(map(mul, steps, steps))
+    return Climb(start, count, rate, spread) if rate > 0 else None
+
+
+def falls(window: Sequence[int], by_kib: float) -> bool:
+    """Whether the floor ever fell by more."""
+    deepest: int = max(map(sub, accumulate(window, max), window))
+    return deepest > by_kib
+
+
+def rate_of(floors: Sequence[int]) -> float:
+    """KiB a floor between the means of the first and the last third, as ends alone are noisy."""
+    count = len(floors)
+    third = max(1, count // 3)
+    return (sum(floors[-third:]) - sum(floors[:third])) / (third * max(1, count - third))
+
+
+def pace(window: Sequence[int]) -> float | None:
+    """KiB a floor at which a window climbs, its largest jumps left out; None if it is too short."""
+    if len(window) < JUMPS + 3:
+        return None
+    steps: list[int] = sorted(map(sub, window[1:], window))
+    return sum(steps[:-JUMPS]) / (len(steps) - JUMPS)
+
+
+def slopes_of(floors: Sequence[int]) -> list[float]:
+    """The slopes of all pairs at least half a window apart, KiB a floor, the least first.
+
+    Theil and Sen take all pairs; near ones say little but noise.
+    """
+    count = len(floors)
+    slopes: list[float] = []
+    for apart in range(max(1, count // 2), count):
+        slopes += [(b - a) / apart for a, b in zip(floors, floors[apart:], strict=False)]
+    slopes.sort()
+    return slopes
+
+
+def shape_of(window: Sequence[int], from_birth: bool) -> str:
+    """The word for a window that does not climb evenly; `from_birth` if the series began in it."""
+    matters = max(SHAPE_KIB, SHAPE_SHARE * max(window))
+    if from_birth:  # how a life began says nothing about now
+        window = window[len(window) // 4 :]
+    if max(window) - min(window) < matters:
+        return "steady"
+    fell = max(map(sub, accumulate(window, max), window))
+    rose = max(map(sub, window, accumulate(window, min)))
+    if fell >= matters:
+        if window[-1] <= window[0] - fell / 2 and rose < fell / 2:
+            return "shrinking"
+        return "sawtooth" if rose >= matters else "steady"
+    steps = list(map(sub, window[1:], window))
+    jumps = [i for i, step in enumerate(steps) if step >= STEP * rose]
+    if not jumps:
+        return "warm-up"
+    rests = sum(step < REST * rose for step in steps[: jumps[-1]])
+    return "steps" if rests >= max(1, len(jumps) - 1) else "warm-up"
