@@ -65,6 +65,9 @@ def _common(prog: str, description: str) -> _Parser:
     parser.add_argument(
         "--procfs", default="/proc", metavar="DIR", help="read another tree than /proc"
     )
+    parser.add_argument(
+        "--cgroupfs", metavar="DIR", help="read memory cgroups below this folder, nowhere else"
+    )
     parser.add_argument("--pid", type=int, metavar="PID", help="only this process and all below it")
     parser.add_argument("--python", action="store_true", help="only Python processes")
     parser.add_argument(

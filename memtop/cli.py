@@ -25,6 +25,7 @@ from memtop.model.filter import parse as parse_filter
 from memtop.model.query import View, arrange
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
+from memtop.model.trends import statm_error_kib
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
 
@@ -129,14 +130,15 @@ def _open_source(options: argparse.Namespace) -> Source:
     if sys.platform == "linux" or options.procfs != "/proc":
         from memtop.probe.procfs import ProcfsSource
 
-        return ProcfsSource(options.procfs, mask=options.settings.mask)
+        return ProcfsSource(options.procfs, cgroupfs=options.cgroupfs, mask=options.settings.mask)
     from memtop.probe.portable import PortableSource
 
     return PortableSource(mask=options.settings.mask)
 
 
-def _view(options: argparse.Namespace) -> View:
+def _view(options: argparse.Namespace, *, fold_many: bool = False) -> View:
     return View(
+        fold_many=fold_many,
         filter=parse_filter(" ".join(options.filter)),
         sort=options.sort,
         layout=options.layout,
@@ -162,7 +164,7 @@ def _run_ps(options: argparse.Namespace) -> int:
     dear = view.dear | {name for name in columns if BY_ID[name].dear}
     wanted = Wanted(all_usage=options.json or bool(dear), all_cpu=True, pss="pss" in dear)
     try:
-        state = _watch(source, Tracker(options.interval, source.own), wanted, options)
+        state = _watch(source, _tracker(source, options), wanted, options)
     finally:
         source.close()
     _check_pid(options, state)
@@ -178,17 +180,25 @@ def _run_ps(options: argparse.Namespace) -> int:
     return 0
 
 
+def _tracker(source: Source, options: argparse.Namespace) -> Tracker:
+    """A tracker for this source; how far statm may be off goes with the machine's CPUs."""
+    error_kib = statm_error_kib(os.cpu_count() or 1) if source.live else 0
+    return Tracker(options.interval, source.own, statm_error_kib=error_kib, top_pid=options.pid)
+
+
 def _watch(source: Source, tracker: Tracker, wanted: Wanted, options: argparse.Namespace) -> State:
     """Sample for as long as asked; the last state has all facts that could be read."""
     begin = time.monotonic()
-    tracker.feed(source.sample(wanted))
+    tracker.feed(source.sample(tracker.ask(wanted)))
     ticks = round(options.watch_s / options.interval + 0.4999)
     for tick in range(1, ticks + 1):
         at = begin + min(tick * options.interval, options.watch_s)
         time.sleep(max(0.0, at - time.monotonic()))
-        tracker.feed(source.sample(wanted))
+        tracker.feed(source.sample(tracker.ask(wanted)))
     source.settle(SETTLE_S)
-    return tracker.feed(source.sample(wanted))  # with what the slow readers have brought
+    return tracker.feed(
+        source.sample(tracker.ask(wanted))
+    )  # with what the slow readers have brought
 
 
 def _terminal_width() -> int:
@@ -227,9 +237,9 @@ def _run_screen(options: argparse.Namespace) -> int:
     if not _is_terminal():
         return _run_ps(options)
     _prepare_screen(options)
-    view = _view(options)
+    view = _view(options, fold_many=True)
     source = _open_source(options)
-    tracker = Tracker(options.interval, source.own)
+    tracker = _tracker(source, options)
     # Sampled before Textual is imported: the first frame has data, the second one rates.
     state = tracker.feed(source.sample(Wanted()))
     _check_pid(options, state)
@@ -247,9 +257,9 @@ def _run_screenshot(options: argparse.Namespace) -> int:
         raise UsageError("no file to write", command="memtop screenshot OUT.svg")
     options.filter = words
     _prepare_screen(options)
-    view = _view(options)
+    view = _view(options, fold_many=True)
     source = _open_source(options)
-    tracker = Tracker(options.interval, source.own)
+    tracker = _tracker(source, options)
     state = tracker.feed(source.sample(Wanted()))
     _check_pid(options, state)
 

@@ -89,6 +89,14 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def about(seconds: float) -> str:
+    """An estimate of a time, coarse enough not to claim more than it knows: `2 h 05 m`, `100 s`."""
+    steps = ((60, 5), (120, 10), (600, 60), (3600, 300), (36_000, 900), (86_400, 3600))
+    step_s = next((step for below, step in steps if seconds < below), 6 * 3600)
+    rounded = max(step_s, round(seconds / step_s) * step_s)
+    return f"{rounded} s" if rounded <= 120 else duration(rounded)
+
+
 def iso_utc(epoch_s: float) -> str:
     """A moment as ISO 8601 in UTC with milliseconds: `2026-11-21T14:03:22.120Z`."""
     moment = datetime.fromtimestamp(epoch_s, timezone.utc)

@@ -7,7 +7,7 @@
     "two words"           a word with a blank in it
     rss>500m cpu>=50%     columns: = != < <= > >= ~ (contains, or /regex/); k m g, %, s m h
     user=root,www         a column with alternatives
-    python growing        flags: a Python process; its memory's floor rises
+    python growing        flags: a Python process; its memory is rising or leak-like
 
 Terms are separated by blanks and all of them must hold. Pure.
 """
@@ -25,8 +25,6 @@ from memtop.units import parse_duration_s, parse_size_bytes
 
 Predicate = Callable[[Row, State], bool]
 
-GROWING_FROM_BYTES_S = 0.05 * 1024**2 / 60  # what is written as +0.1 MiB/min
-
 _OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "~")
 _COMPARISON = re.compile(r"([A-Za-z_]+)\s*(!=|<=|>=|=|<|>|~)\s*")
 _COMPARED = re.compile(r"([A-Za-z_]+)\s*[!<=>~]")
@@ -41,8 +39,8 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
 
 
 def is_growing(row: Row) -> bool:
-    """Whether the floor of a row's memory rises by what is shown as +0.1 MiB/min or more."""
-    return row.rate_bytes_s is not None and row.rate_bytes_s >= GROWING_FROM_BYTES_S
+    """Whether a row's memory is rising or leak-like."""
+    return row.ended_at is None and row.trend.is_growing
 
 
 _FLAGS: dict[str, Predicate] = {

@@ -15,7 +15,9 @@ from memtop.columns import BY_ID, Column
 from memtop.model import filter as filters
 from memtop.model.filter import Filter, number_of
 from memtop.model.forest import subtree
+from memtop.model.groups import MANY, Group
 from memtop.model.state import Row, State
+from memtop.model.trends import CLASS, STEADY, Trend
 from memtop.probe.sample import Identity
 
 Key = Identity | str  # a process, or the label of a group
@@ -30,6 +32,8 @@ class View:
     inverted: bool = False
     layout: str = "tree"
     folded: frozenset[Key] = frozenset()
+    unfolded: frozenset[Key] = frozenset()
+    fold_many: bool = False  # groups of many, of which none grows, begin folded
     kernel: bool = False
     python: bool = False
     columns: tuple[str, ...] = ()
@@ -50,6 +54,8 @@ class View:
 class Line(NamedTuple):
     """One line: a process or a group of them. `guide` holds the tree's strokes before the name.
 
+    The key of a group of workers is its id in `State.groups`; they follow it as siblings.
+
     `members` are the processes that a group or a folded row speaks for, itself included.
     """
 
@@ -61,6 +67,17 @@ class Line(NamedTuple):
     folded: bool
     dimmed: bool
     members: tuple[Identity, ...] = ()
+
+
+class _Node(NamedTuple):
+    """A line that is still to be written; its indent is that of the strokes before it."""
+
+    key: Key
+    indent: str
+    depth: int
+    parent: Key | None
+    is_last: bool
+    folded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +148,7 @@ class _Arranger:
             return (str(column.get(row) or "~").lower(), row.identity)  # type: ignore[return-value]
         value = number_of(column, row, self.state)
         if column.id == "rate":
-            return (sign * _steps(value), -_steps(row.rss_kib))
+            return _growth_key(sign, row.trend, value, row.rss_kib)
         if column.kind in ("size", "bytes_s"):
             return (sign * _steps(value),)
         if column.kind == "percent":
@@ -149,6 +166,14 @@ class _Arranger:
             reverse=self.view.column.kind == "text" and self.view.inverted,
         )
         return identities
+
+    def _group_key(self, group: Group) -> tuple[float | str, ...] | None:
+        """What a group is compared by besides its members; None: by them alone."""
+        column = self.view.column
+        sign = -1 if column.descending != self.view.inverted else 1
+        if column.id == "rate":
+            return _growth_key(sign, STEADY, group.rate_bytes_s, group.rss_kib)
+        return (sign * _steps(group.rss_kib),) if column.id == "rss" else None
 
     # -- the tree --------------------------------------------------------------------------
 
@@ -193,37 +218,53 @@ class _Arranger:
         return order
 
     def _emit(self, best: dict[Identity, tuple[float | str, ...]], reverse: bool) -> None:
-        """Write the lines, depth first; `best` has the shown processes and what orders them."""
-        children, folded, lines = self.state.children, self.view.folded, self.lines
-        # Below kernel threads that are left out nothing is shown; they have no user children.
-        todo: list[tuple[Identity, str, int, Identity | None, bool]] = []
+        """Write the lines, depth first; `best` has the shown processes and what orders them.
+
+        Below kernel threads that are left out nothing is shown; they have no user children.
+        """
+        children, folded = self.state.children, self.view.folded
+        todo: list[_Node] = []
 
         def push(
             identities: tuple[Identity, ...], indent: str, depth: int, parent: Identity | None
         ) -> None:
             below = [one for one in identities if one in best]
-            below.sort(key=lambda one: best[one], reverse=reverse)
-            for index, one in enumerate(reversed(below)):
-                todo.append((one, indent, depth, parent, index == 0))
+            nodes = self._siblings(below, best, reverse, indent, depth, parent)
+            todo.extend(reversed(nodes))
 
         push(self._roots(), "", 0, None)
         while todo:
-            identity, indent, depth, parent, is_last = todo.pop()
+            node = todo.pop()
+            if isinstance(node.key, str):
+                members = self.state.groups[node.key].members
+                self.lines.append(
+                    Line(
+                        node.key,
+                        node.indent,
+                        node.depth,
+                        node.parent,
+                        True,
+                        node.folded,
+                        False,
+                        members,
+                    )
+                )
+                continue
+            identity, depth = node.key, node.depth
             below = children.get(identity, ())
             foldable = any(child in best for child in below)
             is_folded = foldable and identity in folded
+            stroke, further = ("└", "  ") if node.is_last else ("├", "│ ")
             if depth == 0:
                 stroke, further = "", ""
-            else:
-                stroke, further = ("└", "  ") if is_last else ("├", "│ ")
-                if not foldable:
-                    stroke += "─"
-            lines.append(
+            elif not foldable:
+                stroke += "─"
+            self.lines.append(
                 Line(
                     identity,
-                    indent + stroke,
+                    node.indent + stroke,
                     depth,
-                    parent,
+                    node.parent,
                     foldable,
                     is_folded,
                     identity not in self.matches,
@@ -231,7 +272,58 @@ class _Arranger:
                 )
             )
             if foldable and not is_folded:
-                push(below, indent + further if depth else "", depth + 1, identity)
+                push(below, node.indent + further if depth else "", depth + 1, identity)
+
+    def _siblings(
+        self,
+        below: list[Identity],
+        best: dict[Identity, tuple[float | str, ...]],
+        reverse: bool,
+        indent: str,
+        depth: int,
+        parent: Identity | None,
+    ) -> list[_Node]:
+        """The children of one process in order; the workers among them below their group."""
+        teams: dict[str, list[Identity]] = {}
+        for one in below:
+            group = self.state.rows[one].group
+            if group is not None and group in self.state.groups:
+                teams.setdefault(group, []).append(one)
+        units: list[tuple[tuple[float | str, ...], Key, list[Identity]]] = []
+        for group, members in teams.items():
+            if len(members) < 2:
+                continue
+            key = self._group_key(self.state.groups[group])
+            keys = [best[one] for one in members]
+            if self.ranks is not None:
+                keys = [(self.ranks.get(group, len(self.ranks)),)]
+            elif key is not None:
+                keys.append(key)
+            units.append(((max if reverse else min)(keys), group, members))
+        alone = [one for one in below if len(teams.get(self.state.rows[one].group or "", ())) < 2]
+        units += [(best[one], one, [one]) for one in alone]
+        units.sort(key=lambda unit: unit[0], reverse=reverse)
+        nodes: list[_Node] = []
+        for _, name, members in units:
+            over: Key | None = parent
+            if isinstance(name, str):
+                over, is_folded = name, self._is_folded(name)
+                nodes.append(_Node(name, indent, depth, parent, False, is_folded))
+                if is_folded:
+                    continue
+                members.sort(key=lambda one: best[one], reverse=reverse)
+            nodes += [_Node(one, indent, depth, over, False, False) for one in members]
+        last = next(
+            (i for i in reversed(range(len(nodes))) if not isinstance(nodes[i].key, str)), -1
+        )
+        return [node._replace(is_last=index == last) for index, node in enumerate(nodes)]
+
+    def _is_folded(self, name: str) -> bool:
+        """Whether a group is folded: by hand, or because it is many processes and none grows."""
+        if name in self.view.folded or name in self.view.unfolded:
+            return name in self.view.folded
+        group = self.state.groups[name]
+        return self.view.fold_many and len(group.members) >= MANY and not group.growing
 
     # -- groups ----------------------------------------------------------------------------
 
@@ -269,6 +361,13 @@ def _label(row: Row, layout: str) -> str:
     if row.container:
         return f"container {row.container}"
     return "no container" if row.cgroup is not None else "container not known"
+
+
+def _growth_key(
+    sign: int, trend: Trend, rate_bytes_s: float | None, rss_kib: float | None
+) -> tuple[float, ...]:
+    """By growth: what leaks before what rises before the rest, then by rate, then by size."""
+    return (sign * CLASS.get(trend.word, 0), sign * _steps(rate_bytes_s), -_steps(rss_kib))
 
 
 def _steps(value: float | None) -> float:

@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from memtop.model.groups import Group
 from memtop.model.history import History
+from memtop.model.limits import Limit
+from memtop.model.trends import Trend
 from memtop.probe.sample import Identity, Pod
 
 
 class Row(NamedTuple):
-    """One process. `version` grows when something changes that a row shows."""
+    """One process. `version` grows when something changes that a row shows.
+
+    `title` is a name that says more than its command line, which is its parent's or generated.
+    """
 
     identity: Identity
     version: int
@@ -29,9 +35,14 @@ class Row(NamedTuple):
     cgroup: str | None
     pod: Pod | None
     rights: tuple[str, ...] | None
+    address_space_bytes: int | None
     started_at: float | None
     kernel: bool
     python: bool
+    role: str | None
+    framework: str | None
+    group: str | None
+    title: str | None
     state: str
     threads: int | None
     rss_kib: int | None
@@ -41,6 +52,7 @@ class Row(NamedTuple):
     pss_kib: int | None
     cpu_percent: float | None
     rate_bytes_s: float | None
+    trend: Trend
     write_bytes_s: float | None
     written_bytes_s: float | None
     seen_at: float
@@ -54,14 +66,25 @@ class Row(NamedTuple):
             return None
         return self.pod.container or (self.pod.container_id or "")[:12] or None
 
+    @property
+    def pod_name(self) -> str | None:
+        """The pod's name, else its uid."""
+        return self.pod and (self.pod.name or self.pod.uid)
+
+    @property
+    def namespace(self) -> str | None:
+        """The pod's namespace."""
+        return self.pod and self.pod.namespace
+
 
 class HostRow(NamedTuple):
-    """The machine's memory and how fast its floor rises."""
+    """The machine's memory, how fast its floor rises, and when it is full if it goes on."""
 
     name: str
     total_kib: int | None
     used_kib: int | None
     rate_bytes_s: float | None
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +93,8 @@ class State:
 
     `children` maps a process (None: the roots) to its children in order of their start; it is the
     same object as before when nobody was born, died or moved. `gaps` are spans of history
-    buckets, both ends included, in which nothing was sampled.
+    buckets, both ends included, in which nothing was sampled. `groups` are by id, `limits` by the
+    path of the cgroup in which they hold.
     """
 
     tick: int
@@ -86,8 +110,14 @@ class State:
     own: Identity | None
     births: int
     deaths: int
+    groups: Mapping[str, Group]
+    limits: Mapping[str, Limit]
     gaps: tuple[tuple[int, int], ...] = ()
 
     def living(self) -> list[Row]:
         """The rows of processes that have not ended and are not the kernel's."""
         return [row for row in self.rows.values() if row.ended_at is None and not row.kernel]
+
+    def limit_of(self, row: Row) -> Limit | None:
+        """The limit that holds for a process; None if nothing was read about its cgroup."""
+        return None if row.cgroup is None else self.limits.get(row.cgroup)

@@ -52,19 +52,28 @@ class Timeline:
         if len(self._clocks) > TICKS:
             del self._clocks[0]
 
+    @property
+    def clock_s(self) -> float:
+        """The clock of the newest tick."""
+        return self._clocks[-1]
+
     def tick_since(self, seconds: float) -> int:
         """The first tick that is at most `seconds` old, as far as ticks are kept."""
         place = bisect_left(self._clocks, self._clocks[-1] - seconds - 1e-6)
         return self.tick - len(self._clocks) + 1 + place
 
-    def _clock_of(self, tick: int) -> float:
-        return self._clocks[tick - self.tick - 1]
+    def clock_of(self, tick: int) -> float:
+        """The clock of a tick; of one that is not kept any more, about what it was."""
+        place = tick - self.tick - 1 + len(self._clocks)
+        if place < 0:
+            return self._clocks[0] + place * self.interval_s
+        return self._clocks[place]
 
     def rate_bytes_s(self, history: History) -> float | None:
         """Bytes a second by which the floor of a history moves; None before 20 s."""
         over_s = max(RATE_OVER_S, 2 * self.interval_s)
         first = max(history.first_tick, self.tick_since(over_s))
-        now_s, first_s = self._clocks[-1], self._clock_of(first)
+        now_s, first_s = self._clocks[-1], self.clock_of(first)
         slack_s = min(1.0, self.interval_s / 4)  # deadlines are met a bit late
         if first == self.tick or now_s - first_s < RATE_FROM_S - slack_s:
             return None
@@ -72,8 +81,8 @@ class Timeline:
             return 0.0
         last_begin = max(self.tick_since(FLOOR_S), first + 1)
         # The first window is as long as the last one.
-        floor_s = now_s - self._clock_of(last_begin)
+        floor_s = now_s - self.clock_of(last_begin)
         first_end = self.tick_since(now_s - first_s - floor_s - 2e-6) - 1
         then = history.minimum(first, first_end)
         now = history.minimum(last_begin, self.tick)
-        return 1024.0 * (now - then) / (self._clock_of(last_begin) - first_s)
+        return 1024.0 * (now - then) / (self.clock_of(last_begin) - first_s)

@@ -1,73 +1,76 @@
 """The only object that remembers: samples in, states out.
 
-It keeps a history for every process, turns differences into rates and notes births and deaths.
-It does no I/O and reads no clock: all times come with the samples.
+It keeps a history for every process, turns differences into rates, trends, roles and groups, and
+notes births and deaths. It does no I/O and reads no clock: all times come with the samples.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
 
 from memtop.model import forest
+from memtop.model.ceilings import Ceilings
+from memtop.model.groups import WINDOW_S, Groups, is_young
 from memtop.model.history import History
+from memtop.model.roles import role_of
 from memtop.model.state import HostRow, Row, State
 from memtop.model.timeline import RATE_OVER_S, Timeline
-from memtop.probe.sample import Activity, Facts, Identity, Memory, Sample, Started, Usage
-from memtop.units import size_parts
+from memtop.model.tracked import Tracked, title_of
+from memtop.model.trends import STEADY, Growth, time_to
+from memtop.probe.sample import Identity, Sample, Wanted
 
 ENDED_STAYS_S = 30.0
-WINDOW_S = 600.0  # births and deaths are counted over the time that a sparkline shows
-
-_PYTHON = re.compile(r"(?:^|/)(?:python|pypy)[\d.]*[a-z]?\Z")
-
-
-class _Tracked:
-    """What the tracker knows about one process; a Row is made of it when it changes."""
-
-    __slots__ = (
-        "activity",
-        "ended_at",
-        "facts",
-        "history",
-        "memory",
-        "parent",
-        "rate_bytes_s",
-        "shown",
-        "started",
-        "usage",
-        "version",
-    )
-
-    def __init__(self, started: Started) -> None:
-        self.started = started
-        self.parent: Identity | None = None
-        self.history: History | None = None
-        self.memory: Memory | None = None
-        self.activity: Activity | None = None
-        self.facts: Facts | None = None
-        self.usage: Usage | None = None
-        self.rate_bytes_s: float | None = None
-        self.ended_at: float | None = None
-        self.version = 0
-        self.shown: tuple[object, ...] = ()
+TREND_EVERY_S = 0.9  # trends are judged once a second where samples come more often
+SLOW_EVERY = 15  # what rests without being steady is looked at each 15th time
 
 
 class Tracker:
-    """Feeds on samples of one source, taken about every `interval_s` seconds."""
+    """Feeds on samples of one source, taken about every `interval_s` seconds.
 
-    def __init__(self, interval_s: float = 1.0, own: Identity | None = None) -> None:
+    `statm_error_kib` is by how much RSS may be wrong as the kernel sums it up. The process
+    `top_pid` is what somebody looks at: its role does not follow from whoever started it.
+    """
+
+    def __init__(
+        self,
+        interval_s: float = 1.0,
+        own: Identity | None = None,
+        *,
+        statm_error_kib: int = 0,
+        top_pid: int | None = None,
+    ) -> None:
         self._own = own
+        self._top_pid = top_pid
         self._time = Timeline(interval_s)
-        self._tracked: dict[Identity, _Tracked] = {}
+        self._error_bytes = statm_error_kib * 1024
+        self._every = max(1, math.ceil(TREND_EVERY_S / interval_s))
+        self._tracked: dict[Identity, Tracked] = {}
         self._by_pid: dict[int, Identity] = {}
         self._rows: dict[Identity, Row] = {}
-        self._lively: dict[Identity, _Tracked] = {}
-        self._ended: deque[_Tracked] = deque()
+        self._lively: dict[Identity, Tracked] = {}
+        self._slow: dict[Identity, Tracked] = {}
+        self._unconfirmed: dict[Identity, Tracked] = {}
+        self._ended: deque[Tracked] = deque()
         self._births: deque[float] = deque()
         self._deaths: deque[float] = deque()
         self._children: forest.Children = {None: ()}
+        self._groups = Groups()
+        self._ceilings = Ceilings()
         self._host: History | None = None
+        self._host_growth: Growth | None = None
+
+    def ask(self, wanted: Wanted) -> Wanted:
+        """What is wanted, and whose RSS has to be read exactly before it is called a leak."""
+        clock_s = self._time.clock_s if self._time.tick >= 0 else 0.0
+        pids = {
+            identity.pid
+            for identity, tracked in self._unconfirmed.items()
+            if tracked.growth is not None and tracked.growth.wants_reading(clock_s)
+        }
+        return replace(wanted, exact=frozenset(pids)) if pids else wanted
 
     def feed(self, sample: Sample) -> State:
         """Take the next sample; the state after it."""
@@ -76,7 +79,7 @@ class Tracker:
         for moments in (self._births, self._deaths):
             while moments and moments[0] < sample.clock_s - WINDOW_S:
                 moments.popleft()
-        dirty: dict[Identity, _Tracked] = {}
+        dirty: dict[Identity, Tracked] = {}
         moved = self._end(sample, dirty)
         moved |= self._start(sample, dirty)
         self._note_memory(sample, dirty)
@@ -85,16 +88,21 @@ class Tracker:
             if tracked := self._tracked.get(facts.identity):
                 tracked.facts = facts
                 dirty[facts.identity] = tracked
-        for usage in sample.usage:
-            if tracked := self._tracked.get(usage.identity):
-                tracked.usage = usage if tracked.usage is None else _merged(tracked.usage, usage)
-                dirty[usage.identity] = tracked
-        self._update_rates(dirty)
-        for identity, tracked in dirty.items():
-            if identity in self._tracked:
-                self._rows[identity] = self._row(tracked, sample.taken_at)
+        self._note_usage(sample, dirty)
         if moved:
             self._children = forest.plant(self._parents())
+        self._assign_roles(dirty)
+        self._update_rates(dirty)
+        self._settle_unconfirmed(dirty)
+        for identity, tracked in dirty.items():
+            if identity in self._tracked:
+                self._rows[identity] = tracked.row(sample.taken_at)
+        moment = time.tick // self._every
+        self._ceilings.take(sample.cgroups, time, moment)
+        rows = dict(self._rows)
+        groups = self._groups.look(
+            time, moment, rows, self._ceilings.room_by_parent, sample.taken_at
+        )
         return State(
             tick=time.tick,
             bucket=time.bucket,
@@ -103,26 +111,29 @@ class Tracker:
             interval_s=time.interval_s,
             watched_s=sample.clock_s - time.first_clock_s,
             late_s=time.late_s,
-            host=self._note_host(sample),
-            rows=dict(self._rows),
+            host=self._note_host(sample, moment),
+            rows=rows,
             children=self._children,
             own=self._own,
             births=len(self._births),
             deaths=len(self._deaths),
+            groups=groups,
+            limits=self._ceilings.look(time, rows, groups),
             gaps=tuple(time.gaps),
         )
 
     # -- what a sample says ----------------------------------------------------------------
 
-    def _end(self, sample: Sample, dirty: dict[Identity, _Tracked]) -> bool:
+    def _end(self, sample: Sample, dirty: dict[Identity, Tracked]) -> bool:
         moved = False
         for identity in sample.ended:
             tracked = self._tracked.get(identity)
             if tracked is None:
                 continue
+            self._leave_group(tracked, sample.taken_at, died=True)
             tracked.ended_at = sample.taken_at
             tracked.rate_bytes_s = None
-            self._lively.pop(identity, None)
+            self._rest(identity)
             if self._by_pid.get(identity.pid) == identity:
                 del self._by_pid[identity.pid]
             dirty[identity] = tracked
@@ -148,12 +159,18 @@ class Tracker:
     def _forget(self, identity: Identity) -> None:
         del self._tracked[identity]
         self._rows.pop(identity, None)
+        self._groups.forget(identity)
 
-    def _start(self, sample: Sample, dirty: dict[Identity, _Tracked]) -> bool:
-        fresh: list[_Tracked] = []
+    def _rest(self, identity: Identity) -> None:
+        """Nothing more is derived from its memory."""
+        for some in (self._lively, self._slow, self._unconfirmed):
+            some.pop(identity, None)
+
+    def _start(self, sample: Sample, dirty: dict[Identity, Tracked]) -> bool:
+        fresh: list[Tracked] = []
         for started in sample.started:
             identity = started.identity
-            tracked = _Tracked(started)
+            tracked = Tracked(started, sample.clock_s if self._time.tick else None)
             self._tracked[identity] = dirty[identity] = tracked
             self._by_pid[identity.pid] = identity
             fresh.append(tracked)
@@ -168,7 +185,7 @@ class Tracker:
         parent = self._by_pid.get(ppid)
         return parent if parent and parent.start_ticks <= identity.start_ticks else None
 
-    def _note_memory(self, sample: Sample, dirty: dict[Identity, _Tracked]) -> None:
+    def _note_memory(self, sample: Sample, dirty: dict[Identity, Tracked]) -> None:
         tick, bucket, before_bucket = self._time.tick, self._time.bucket, self._time.before_bucket
         for memory in sample.memory:
             identity = self._by_pid.get(memory.pid)
@@ -180,12 +197,17 @@ class Tracker:
             history = tracked.history
             if history is None:
                 tracked.history = History(tick, bucket, memory.rss_kib)
-                self._lively[identity] = tracked
             elif history.kib != memory.rss_kib:
                 history.add(tick, bucket, memory.rss_kib, before_bucket)
-                self._lively[identity] = tracked
+            else:
+                continue
+            self._lively[identity] = tracked
+            if tracked.group is not None:
+                born_s = tracked.born_s
+                young = born_s is not None and is_young(sample.clock_s - born_s)
+                self._groups.change(identity, memory.rss_kib, sample.clock_s, young=young)
 
-    def _note_activity(self, sample: Sample, dirty: dict[Identity, _Tracked]) -> bool:
+    def _note_activity(self, sample: Sample, dirty: dict[Identity, Tracked]) -> bool:
         moved = False
         for activity in sample.activity:
             identity = self._by_pid.get(activity.pid)
@@ -198,26 +220,109 @@ class Tracker:
             old_ppid = before.ppid if before else tracked.started.ppid
             if activity.ppid != old_ppid:
                 tracked.parent = self._parent(identity, activity.ppid)
+                tracked.kin = None  # its role may be another one
                 moved = True
+            if tracked.is_zombie:
+                self._leave_group(tracked, sample.taken_at, died=True)
+                tracked.rate_bytes_s = None
+                self._rest(identity)
         return moved
 
-    def _note_host(self, sample: Sample) -> HostRow:
+    def _note_usage(self, sample: Sample, dirty: dict[Identity, Tracked]) -> None:
+        for usage in sample.usage:
+            tracked = self._tracked.get(usage.identity)
+            if tracked is None:
+                continue
+            tracked.take_usage(usage)
+            dirty[usage.identity] = tracked
+            if usage.exact_rss_kib is not None and tracked.growth is not None:
+                tracked.growth.confirm(sample.clock_s, usage.exact_rss_kib * 1024)
+
+    def _note_host(self, sample: Sample, moment: int) -> HostRow:
         host, time = sample.host, self._time
-        rate = None
-        if host.used_kib is not None:
-            if self._host is None:
-                self._host = History(time.tick, time.bucket, host.used_kib)
-            elif self._host.kib != host.used_kib:
-                self._host.add(time.tick, time.bucket, host.used_kib, time.before_bucket)
-            rate = time.rate_bytes_s(self._host)
-        return HostRow(host.name, host.total_kib, host.used_kib, rate)
+        if host.used_kib is None:
+            return HostRow(host.name, host.total_kib, None, None)
+        used_bytes = host.used_kib * 1024
+        if self._host is None or self._host_growth is None:
+            self._host = History(time.tick, time.bucket, host.used_kib)
+            self._host_growth = Growth(0, moment, time.clock_s, used_bytes, exact=True)
+        elif self._host.kib != host.used_kib:
+            self._host.add(time.tick, time.bucket, host.used_kib, time.before_bucket)
+        self._host_growth.feed(moment, time.clock_s, used_bytes, self._step_s)
+        total_bytes = None if host.total_kib is None else host.total_kib * 1024
+        eta_s, _, _ = time_to(total_bytes, used_bytes, self._host_growth.trend)
+        rate = time.rate_bytes_s(self._host)
+        return HostRow(host.name, host.total_kib, host.used_kib, rate, eta_s)
 
     def _parents(self) -> dict[Identity, Identity | None]:
         return {identity: tracked.parent for identity, tracked in self._tracked.items()}
 
     # -- what follows from it --------------------------------------------------------------
 
-    def _update_rates(self, dirty: dict[Identity, _Tracked]) -> None:
+    @property
+    def _step_s(self) -> float:
+        return self._time.interval_s * self._every
+
+    def _assign_roles(self, dirty: dict[Identity, Tracked]) -> None:
+        """The roles of those whose kin changed, from the parents down; and of their children."""
+        todo: list[Identity] = []
+        for identity, tracked in dirty.items():
+            if tracked.started.kernel or tracked.ended_at is not None or tracked.facts is None:
+                continue
+            if tracked.read_kin() or tracked.role is None:
+                todo.append(identity)
+        todo.sort()  # parents are older
+        self._assign(todo, dirty)
+
+    def _assign(self, todo: Iterable[Identity], dirty: dict[Identity, Tracked]) -> None:
+        for identity in todo:
+            tracked = self._tracked.get(identity)
+            if tracked is None or tracked.kin is None or tracked.ended_at is not None:
+                continue
+            parent = self._tracked.get(tracked.parent) if tracked.parent else None
+            if identity.pid == self._top_pid:
+                parent = None
+            role = role_of(tracked.kin, parent and parent.kin, parent and parent.role)
+            self._join_group(tracked, role.role, role.label, role.framework)
+            if role == tracked.role:
+                continue
+            tracked.role = role
+            tracked.title = title_of(tracked.kin, parent.kin if parent else None, role)
+            dirty[identity] = tracked
+            self._assign(self._children.get(identity, ()), dirty)
+
+    def _join_group(self, tracked: Tracked, role: str, label: str, framework: str | None) -> None:
+        identity, clock_s = tracked.started.identity, self._time.clock_s
+        if role != "worker" or tracked.parent is None or tracked.is_zombie:
+            self._leave_group(tracked, 0.0, died=False)
+            return
+        group = self._groups.join(
+            identity,
+            tracked.parent,
+            role,
+            label,
+            framework,
+            tracked.memory.rss_kib if tracked.memory else 0,
+            clock_s,
+            born=tracked.born_s is not None and is_young(clock_s - tracked.born_s),
+        )
+        tracked.group = group
+
+    def _leave_group(self, tracked: Tracked, taken_at: float, *, died: bool) -> None:
+        if tracked.group is None:
+            return
+        started_at = tracked.started.started_at
+        self._groups.leave(
+            tracked.started.identity,
+            self._time.clock_s,
+            died=died,
+            trend=tracked.trend,
+            age_s=None if started_at is None else taken_at - started_at,
+        )
+        if not died:
+            tracked.group = None
+
+    def _update_rates(self, dirty: dict[Identity, Tracked]) -> None:
         begin = self._time.tick_since(RATE_OVER_S)
         rested: list[Identity] = []
         for identity, tracked in self._lively.items():
@@ -227,81 +332,61 @@ class Tracker:
             if rate != tracked.rate_bytes_s:
                 tracked.rate_bytes_s = rate
                 dirty[identity] = tracked
+            if self._feed_growth(identity, tracked, history):
+                dirty[identity] = tracked
             if rate == 0.0 and history.changed_tick < begin:
                 rested.append(identity)
         for identity in rested:
-            del self._lively[identity]
+            tracked = self._lively.pop(identity)
+            if tracked.growth is not None and tracked.growth.trend.word != STEADY.word:
+                self._slow[identity] = tracked
+        self._update_slow(dirty)
 
-    def _row(self, tracked: _Tracked, seen_at: float) -> Row:
-        started, activity, facts = tracked.started, tracked.activity, tracked.facts
-        memory, usage = tracked.memory, tracked.usage
-        name = activity.name if activity else started.name
-        state = activity.state if activity else "?"
-        rss_kib = memory.rss_kib if memory else None
-        if state == "Z" and tracked.ended_at is None:
-            rss_kib, tracked.rate_bytes_s = 0, None
-            self._lively.pop(started.identity, None)
-        cpu = activity.cpu_percent if activity else None
-        rate = tracked.rate_bytes_s
-        shown = (
-            name,
-            state,
-            facts,
-            usage,
-            tracked.ended_at,
-            tracked.parent,
-            activity and activity.threads,
-            size_parts(rss_kib),
-            rss_kib and rss_kib >> 11,  # the sparkline's steps are finer than the digits of GiB
-            memory and size_parts(memory.shared_kib),
-            None if rate is None else round(rate * 60 / 104857.6),
-            None if cpu is None else round(cpu),
-        )
-        if shown != tracked.shown:
-            tracked.shown = shown
-            tracked.version += 1
-        return Row(
-            identity=started.identity,
-            version=tracked.version,
-            pid=started.identity.pid,
-            ppid=activity.ppid if activity else started.ppid,
-            name=name,
-            command=facts.command if facts else None,
-            user=facts.user if facts else None,
-            uid=facts.uid if facts else None,
-            exe=facts.exe if facts else None,
-            cgroup=facts.cgroup if facts else None,
-            pod=facts.pod if facts else None,
-            rights=facts.rights if facts else None,
-            started_at=started.started_at,
-            kernel=started.kernel,
-            python=_is_python(name, facts),
-            state=state,
-            threads=activity.threads if activity else None,
-            rss_kib=rss_kib,
-            shared_kib=memory.shared_kib if memory else None,
-            swap_kib=usage.swap_kib if usage else None,
-            peak_kib=usage.peak_kib if usage else None,
-            pss_kib=usage.pss_kib if usage else None,
-            cpu_percent=cpu,
-            rate_bytes_s=rate,
-            write_bytes_s=usage.write_bytes_s if usage else None,
-            written_bytes_s=usage.written_bytes_s if usage else None,
-            seen_at=seen_at,
-            ended_at=tracked.ended_at,
-            history=tracked.history,
-        )
+    def _update_slow(self, dirty: dict[Identity, Tracked]) -> None:
+        """Those that rest but were not steady yet: time alone changes their trend."""
+        moment = self._time.tick // self._every
+        done: list[Identity] = []
+        for identity, tracked in self._slow.items():
+            if identity in self._lively:
+                done.append(identity)
+            elif (moment + identity.pid) % SLOW_EVERY == 0 and tracked.history is not None:
+                if self._feed_growth(identity, tracked, tracked.history):
+                    dirty[identity] = tracked
+                if tracked.growth is None or tracked.growth.trend.word == STEADY.word:
+                    done.append(identity)
+        for identity in done:
+            del self._slow[identity]
 
+    def _feed_growth(self, identity: Identity, tracked: Tracked, history: History) -> bool:
+        """Let a process's trend follow its memory; True if it has another word.
 
-def _merged(old: Usage, new: Usage) -> Usage:
-    """The newer usage; PSS is read less often, and stays until it is read again."""
-    return new if new.pss_kib is not None else new._replace(pss_kib=old.pss_kib)
+        A process that never changed needs no detector; at its first change, that it did not before
+        is told at once.
+        """
+        time, every = self._time, self._every
+        growth, moment = tracked.growth, time.tick // every
+        if growth is None:
+            first = history.first_tick
+            if history.changed_tick < first or time.tick <= first:
+                return False
+            old_kib = history.ticks(time.tick - 1, time.tick - 1)[0]
+            first_s = time.clock_of(first)
+            growth = Growth(identity.pid, first // every, first_s, old_kib * 1024)
+            tracked.growth = growth
+        word = growth.trend.word
+        growth.feed(moment, time.clock_s, history.kib * 1024, self._step_s)
+        if growth.is_unconfirmed:
+            self._unconfirmed[identity] = tracked
+        return growth.trend.word != word
 
-
-def _is_python(name: str, facts: Facts | None) -> bool:
-    """Whether this is a Python interpreter by its executable, first argument or name."""
-    words = [name]
-    if facts is not None:
-        words.append(facts.exe or "")
-        words.append((facts.command or "").split(" ", 1)[0])
-    return any(_PYTHON.search(word) for word in words)
+    def _settle_unconfirmed(self, dirty: dict[Identity, Tracked]) -> None:
+        done: list[Identity] = []
+        for identity, tracked in self._unconfirmed.items():
+            growth = tracked.growth
+            if growth is None or not growth.is_unconfirmed:
+                done.append(identity)
+            elif growth.settle_without(self._time.clock_s, self._error_bytes):
+                dirty[identity] = tracked
+                done.append(identity)
+        for identity in done:
+            del self._unconfirmed[identity]

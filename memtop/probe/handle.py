@@ -109,6 +109,27 @@ def read(path: str, limit: int = 4096) -> bytes:
         os.close(fd)
 
 
+def slurp(folder: int, name: str, limit: int = 1 << 16) -> bytes:
+    """The first `limit` bytes of a file in an open folder, as one read gives them."""
+    fd = os.open(name, READ, dir_fd=folder)
+    try:
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)
+
+
+def slurp_whole(folder: int, name: str, limit: int) -> bytes:
+    """The same to the end: many files of /proc give at most a page a read (fs/seq_file.c)."""
+    data = bytearray()
+    fd = os.open(name, READ, dir_fd=folder)
+    try:
+        while block := os.read(fd, limit - len(data)):
+            data += block
+    finally:
+        os.close(fd)
+    return bytes(data)
+
+
 def close(*fds: int) -> None:
     """Close what is open; -1 stands for nothing."""
     for fd in fds:

@@ -105,14 +105,21 @@ def parse_argv(data: bytes) -> tuple[str, ...]:
 
 def parse_cgroup(data: bytes) -> str | None:
     """/proc/PID/cgroup: the path that limits memory, from the v1 memory line, else the v2 line."""
-    unified: str | None = None
-    for line in data.decode("utf-8", "surrogateescape").splitlines():
+    found = parse_memory_cgroup(data)
+    return found[1] if found else None
+
+
+def parse_memory_cgroup(data: bytes) -> tuple[int, str] | None:
+    """The same with the version of the hierarchy before it: 1 or 2."""
+    unified: tuple[int, str] | None = None
+    # A name may hold anything but a newline, so that nothing else may end a line.
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
         number, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if not colon:
             continue
         if "memory" in controllers.split(","):
-            return path
+            return 1, path
         if number == "0" and not controllers:
-            unified = path
+            unified = 2, path
     return unified

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable
 from re import Pattern
 
 from memtop.errors import MemtopError
 from memtop.probe import descriptors, parse
+from memtop.probe.cgroupfs import Finder
+from memtop.probe.cgroups import MOST_KEPT, CgroupTable
 from memtop.probe.details import DetailReader
 from memtop.probe.handle import Handle, is_pid, open_process, read
 from memtop.probe.host import HostReader
+from memtop.probe.names import PodNames
 from memtop.probe.sample import (
     Activity,
     Identity,
@@ -34,15 +38,27 @@ PHASES = 5  # `stat` of a process that nobody looks at is read every fifth tick
 KERNEL_EVERY_TICKS = 60
 CPU_OVER_S = 0.5  # the kernel counts CPU in ticks of 10 ms: a share of less than this is noise
 FACTS_EVERY_TICKS = 300  # facts are read again this often, staggered by PID
+YOUNG_S = 2.0  # limits are often set between fork and exec: facts of a new process are read twice
+CGROUPS_EVERY_S = 1.0
 WITHOUT_MEMORY = b"0 0 "  # statm of a process without memory: a zombie, or one that exits
 
 
 class ProcfsSource:
     """Samples of the processes below `root`; see `memtop.probe.source.Source`."""
 
-    def __init__(self, root: str = "/proc", *, mask: Iterable[Pattern[str]] = ()) -> None:
+    def __init__(
+        self,
+        root: str = "/proc",
+        *,
+        cgroupfs: str | None = None,
+        mask: Iterable[Pattern[str]] = (),
+    ) -> None:
+        if cgroupfs is not None and not os.path.isdir(cgroupfs):
+            raise MemtopError(f"cannot read {cgroupfs}: no such folder")
         self._root = root.rstrip("/") or "/"
-        self._room = descriptors.raise_limit()
+        room = descriptors.raise_limit()
+        room_for_cgroups = min(MOST_KEPT, room // 8)
+        self._room = room - room_for_cgroups
         self._open = 0
         self._page_kib = os.sysconf("SC_PAGE_SIZE") // 1024
         self._tick_hz = os.sysconf("SC_CLK_TCK")
@@ -53,9 +69,18 @@ class ProcfsSource:
         self._kept: dict[int, Handle] = {}
         self._loose: dict[int, Handle] = {}
         self._looked_at: frozenset[int] = frozenset()
+        self._young: deque[tuple[float, Identity]] = deque()
+        self._cgroups_at = float("-inf")
         self._phases: list[dict[int, Handle]] = [{} for _ in range(PHASES)]
-        self._details = DetailReader(self._root, mask=mask)
         self._host = HostReader(self._root)
+        is_here = self._host.own is not None
+        names = PodNames(self._root, live=is_here)
+        self._cgroups = CgroupTable(
+            Finder(self._root, live=is_here, cgroupfs=cgroupfs),
+            names.known,
+            room=room_for_cgroups,
+        )
+        self._details = DetailReader(self._root, names, self._cgroups, mask=mask)
         self.own = self._host.own
         self.live = self.own is not None and self.own.pid == os.getpid()
 
@@ -77,8 +102,10 @@ class ProcfsSource:
         ended += [process.identity for process in gone if self._drop(process)]
         lost = set(ended)
         started = [begun for begun in started if begun.identity not in lost]
-        self._ask(started, wanted)
-        facts, usage = self._details.drain()
+        self._ask(started, wanted, clock_s)
+        facts, usage, cgroups = self._details.drain()
+        for lost_facts in (one for one in facts if not self._is_known(one.identity)):
+            self._details.forget(lost_facts.identity)  # read while it ended
         return Sample(
             taken_at=taken_at,
             clock_s=clock_s,
@@ -89,6 +116,7 @@ class ProcfsSource:
             activity=tuple(a for a in activity if a.pid in self._processes),
             facts=tuple(f for f in facts if self._is_known(f.identity)),
             usage=tuple(u for u in usage if self._is_known(u.identity)),
+            cgroups=tuple(cgroups),
         )
 
     def settle(self, timeout_s: float) -> None:
@@ -315,7 +343,7 @@ class ProcfsSource:
             )
         )
 
-    def _ask(self, started: list[Started], wanted: Wanted) -> None:
+    def _ask(self, started: list[Started], wanted: Wanted, clock_s: float) -> None:
         """Order the slow facts: of new processes, of those looked at, and in turn of the others."""
         looked_at = frozenset(self._processes if wanted.all_usage else wanted.pids)
         fresh = [begun.identity for begun in started if not begun.kernel]
@@ -327,11 +355,34 @@ class ProcfsSource:
             if pid not in self._looked_at or (self._tick + pid) % PHASES == 0
         ]
         self._details.ask("pss" if wanted.pss else "usage", usage)
+        exact = [self._processes[pid] for pid in wanted.exact if pid in self._processes]
+        self._details.ask_exact([process.identity for process in exact])
         self._looked_at = looked_at
+        self._ask_again(fresh, clock_s)
+        self._ask_cgroups(None if wanted.all_usage else looked_at, clock_s)
+        if self._tick:  # the first sample is on the way to the first frame: nothing beside it
+            self._details.go()
+
+    def _ask_again(self, fresh: list[Identity], clock_s: float) -> None:
+        """Order facts once more: of the young, who may be about to exec, and in turn of all."""
+        if self._tick:
+            self._young.extend((clock_s + YOUNG_S, identity) for identity in fresh)
+        while self._young and self._young[0][0] <= clock_s:
+            self._details.ask("facts", [self._young.popleft()[1]])
         turn = self._tick % FACTS_EVERY_TICKS
         if self._tick >= FACTS_EVERY_TICKS:
             again = self._phases[self._tick % PHASES].values()
             aged = [one.identity for one in again if one.pid % FACTS_EVERY_TICKS == turn]
             self._details.ask("facts", aged)
-        if self._tick:  # the first sample is on the way to the first frame: nothing beside it
-            self._details.go()
+
+    def _ask_cgroups(self, looked_at: frozenset[int] | None, clock_s: float) -> None:
+        """Order the figures of cgroups: their table knows which are due."""
+        if clock_s - self._cgroups_at < CGROUPS_EVERY_S - 0.1:
+            return
+        self._cgroups_at = clock_s
+        if looked_at is None:
+            self._cgroups.look_at(None)
+        else:
+            living = looked_at & self._processes.keys()
+            self._cgroups.look_at(self._processes[pid].identity for pid in living)
+        self._details.ask_cgroups()

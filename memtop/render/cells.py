@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from memtop import units
 from memtop.columns import BY_ID, Column
-from memtop.model.filter import is_growing, number_of
+from memtop.model.filter import number_of
+from memtop.model.groups import Group
 from memtop.model.history import BUCKET_S
 from memtop.model.query import Line, View
 from memtop.model.state import Row, State
-from memtop.model.timeline import RATE_FROM_S
+from memtop.model.trends import CLASS
 from memtop.probe.sample import Identity
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
@@ -23,8 +24,17 @@ from memtop.render.sparkline import heights_kib, sparkline
 
 Cell = tuple[str, str]  # text, role
 
-STRONG_RATE_BYTES_S = 1024**2 / 60  # from +1 MiB/min on a row is drawn as rising
-SHRINK_RATE_BYTES_S = -0.05 * 1024**2 / 60
+NEW_S = 60.0  # a process that is older than this is not new, only new to memtop
+WARM = frozenset({"leak", "rising"})
+SIGNS = {  # trend word: sign and role
+    "leak-like": ("▲▲", "leak"),
+    "rising": ("▲", "rising"),
+    "steps": ("~", "text"),
+    "warm-up": ("~", "text"),
+    "sawtooth": ("~", "text"),
+    "steady": ("=", "faint"),
+    "shrinking": ("▼", "shrink"),
+}
 STATES = {
     "T": "stopped",
     "t": "traced",
@@ -50,15 +60,20 @@ class Scene:
     baseline: Mapping[Identity, int] | None = None
 
 
-def tone(rate_bytes_s: float | None) -> str:
-    """The role of what moves: growing is warm, shrinking green, the rest recedes."""
-    if rate_bytes_s is None:
-        return "ink"
-    if rate_bytes_s >= STRONG_RATE_BYTES_S:
-        return "rising"
-    if rate_bytes_s <= SHRINK_RATE_BYTES_S:
-        return "shrink"
-    return "ink" if rate_bytes_s else "rule"
+def tone(word: str | None) -> str:
+    """The role of what a trend colours: what grows is warm, what shrinks green, calm recedes."""
+    return _TONES.get(word or "", "ink")
+
+
+_TONES = {
+    "leak-like": "leak",
+    "rising": "rising",
+    "shrinking": "shrink",
+    "steady": "rule",
+    "one-grows": "leak",
+    "many-grow": "leak",
+    "many-processes": "rising",
+}
 
 
 def heading_cells(plan: Layout, view: View) -> list[Cell]:
@@ -114,21 +129,53 @@ def _members(line: Line, state: State) -> list[Row]:
     return [row for key in keys if (row := state.rows.get(key)) is not None]
 
 
+def group_of(line: Line, state: State) -> Group | None:
+    """The group of workers that a line is, if it is one."""
+    return state.groups.get(line.key) if isinstance(line.key, str) else None
+
+
 def _sum(members: list[Row], get: Callable[[Row], float | None]) -> float | None:
     values = [value for row in members if (value := get(row)) is not None]
     return sum(values) if values else None
 
 
-def _rss_kib(members: list[Row]) -> float | None:
+def _rss_kib(line: Line, members: list[Row], state: State) -> float | None:
+    if (group := group_of(line, state)) is not None:
+        return group.rss_kib
     if len(members) == 1:
         return members[0].rss_kib
     return _sum([row for row in members if row.ended_at is None], lambda row: row.rss_kib)
 
 
-def _rate(members: list[Row]) -> float | None:
+def _rate(line: Line, members: list[Row], state: State) -> float | None:
+    if (group := group_of(line, state)) is not None:
+        return group.rate_bytes_s
     if len(members) == 1:
         return members[0].rate_bytes_s
     return _sum(members, lambda row: row.rate_bytes_s)
+
+
+def worst_of(members: Sequence[Row]) -> Row | None:
+    """The one that a folded line speaks for: which leaks, rises, or else grows fastest."""
+    return max(
+        members,
+        key=lambda one: (
+            CLASS.get(one.trend.word, 0) if one.ended_at is None else -2,
+            one.rate_bytes_s or 0,
+            one.rss_kib or 0,
+        ),
+        default=None,
+    )
+
+
+def _tone(line: Line, members: list[Row], state: State) -> str:
+    """The colour of a line: that of its own trend, or of the worst that it speaks for."""
+    if (group := group_of(line, state)) is not None:
+        return _group_words(group, state)[2]
+    worst = worst_of(members)
+    if worst is None or worst.ended_at is not None or worst.rate_bytes_s is None:
+        return "ink"
+    return tone(worst.trend.word)
 
 
 def _pid(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
@@ -146,24 +193,34 @@ def _process(
     elif guide:
         guide += " "
     if row is None:
-        name = visible(str(line.key))
+        group = group_of(line, scene.state)
+        name = visible(group.label if group else str(line.key))
     else:
-        name = process_name(row, own=row.identity == scene.state.own)
+        name = process_name(row, own=row.identity == scene.state.own, short=True)
     # Where the tree is deeper than the column is wide, its outer levels go.
     guide = guide[max(0, len(guide) - max(4, slot.width - 12)) :]
     total = f"  Σ {len(members)}" if line.folded and row is not None else ""
+    if row is None and group is not None and line.folded and group.members:
+        total = "  each ≈ " + units.size(group.median_kib).removesuffix(" MiB")
     room = slot.width - len(guide) - len(total)
     shown = fit(name, max(1, room)).rstrip()
-    role = "bright" if (_rate(members) or 0) >= STRONG_RATE_BYTES_S else "dim"
+    if room < len(total) + 8:
+        room, total = slot.width - len(guide), ""
+    role = "bright" if _tone(line, members, scene.state) in WARM else "dim"
     return [(guide, "faint"), (fit(shown + total, slot.width - len(guide)), role)]
 
 
-def process_name(row: Row, *, own: bool = False) -> str:
-    """What a row is called: its command line without the interpreter's folder, made visible."""
+def process_name(row: Row, *, own: bool = False, short: bool = False) -> str:
+    """What a row is called: its command line without the interpreter's folder, made visible.
+
+    `short`: its title, if it has one, in place of a command line that is not its own.
+    """
     if row.kernel:
         return f"[{visible(row.name)}]"
     if own:
         return "memtop (this)"
+    if short and row.title and row.state != "Z":
+        return visible(row.title)
     command = row.command or row.name
     first, blank, rest = command.partition(" ")
     if first.startswith("/") and not first.endswith("/"):
@@ -187,12 +244,12 @@ def _is_renamed(row: Row) -> bool:
 
 
 def _rss(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
-    return _size_cells(_rss_kib(members), slot, _rate(members))
+    growing = _tone(line, members, scene.state) in WARM
+    return _size_cells(_rss_kib(line, members, scene.state), slot, growing=growing)
 
 
-def _size_cells(kib: float | None, slot: Slot, rate: float | None) -> list[Cell]:
+def _size_cells(kib: float | None, slot: Slot, *, growing: bool = False) -> list[Cell]:
     number, unit = units.size_parts(kib)
-    growing = (rate or 0) >= STRONG_RATE_BYTES_S
     if not unit:
         return [(number.rjust(slot.width - 4), "faint"), ("    ", "faint")]
     return [
@@ -202,12 +259,12 @@ def _size_cells(kib: float | None, slot: Slot, rate: float | None) -> list[Cell]
 
 
 def _delta(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
-    rate = _rate(members)
+    rate = _rate(line, members, scene.state)
     text = units.rate_mib_min(rate)
     if "." not in text and rate is not None and len(text) + 2 <= slot.width:
         text += "  "  # so that the digits stand above those of rates with decimals
-    role = tone(rate)
-    if role in ("ink", "rule"):
+    role = _tone(line, members, scene.state)
+    if role not in ("leak", "rising", "shrink"):
         role = "faint" if text in ("0.0", units.UNKNOWN) else "dim"
     return [(text.rjust(slot.width), role)]
 
@@ -227,24 +284,20 @@ def _since(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: S
 
 
 def _spark(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
-    """The line of the row; of a folded one or a group that of the member which grows most."""
-    if not members:
+    """The line of the row or of a group's sum; of a folded one that of its worst member."""
+    state, ended = scene.state, None
+    group = group_of(line, state)
+    history = group.history if group is not None else None
+    worst = worst_of(members) if group is None else None
+    if worst is not None and worst.state != "Z":
+        history = worst.history
+        if worst.ended_at is not None:
+            ended = int(state.bucket - (state.taken_at - worst.ended_at) // BUCKET_S)
+    if history is None:
         return [(" " * (slot.width - 1), "rule"), (" ", "rule")]
-    worst = (
-        members[0]
-        if len(members) == 1
-        else max(members, key=lambda one: (one.rate_bytes_s or 0, one.rss_kib or 0))
-    )
-    if worst.history is None or worst.state == "Z":
-        return [(" " * (slot.width - 1), "rule"), (" ", "rule")]
-    state = scene.state
-    ended = None
-    if worst.ended_at is not None:
-        ended = int(state.bucket - (state.taken_at - worst.ended_at) // BUCKET_S)
-    text = sparkline(heights_kib(worst.history, state.bucket, slot.width, state.gaps, ended))
-    role = tone(worst.rate_bytes_s)
-    if role == "shrink":
-        role = "ink"
+    text = sparkline(heights_kib(history, state.bucket, slot.width, state.gaps, ended))
+    role = _tone(line, members, state)
+    role = role if role in ("leak", "rising", "rule") else "ink"
     # The last cell is a piece of its own, because it alone changes from tick to tick.
     return [(text[:-1], role), (text[-1], role)]
 
@@ -257,22 +310,74 @@ def state_words(row: Row, state: State) -> tuple[str, str, str]:
         return "–", STATES[row.state], "dim"
     if state.late_s > max(1.0, 2 * state.interval_s):
         return "–", f"late {units.duration(state.late_s)}", "dim"
-    if row.started_at is not None and state.taken_at - row.started_at < RATE_FROM_S:
-        return "~", f"new {units.duration(state.taken_at - row.started_at)}", "text"
     if row.state == "D":
         return "–", STATES["D"], "dim"
-    if row.rights == ():
-        return "–", "closed to memtop", "faint"
     return "", "", "faint"
 
 
-def _state(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
-    if row is None:
-        growing = sum(is_growing(one) for one in members)
-        words = f"{growing} growing" if growing else ""
-        return [(fit("", 2), "dim"), (fit(" " + words, max(0, slot.width - 2)), "dim")]
-    sign, words, role = state_words(row, scene.state)
+def trend_words(row: Row, state: State, room: int = 40) -> tuple[str, str, str]:
+    """Sign, words and role of a row's trend, in `room` cells; of its life where that says more."""
+    sign, words, role = state_words(row, state)
+    trend = row.trend
+    if sign and not (trend.is_growing and row.ended_at is None and row.state == "D"):
+        return sign, words, role
+    if trend.word == "new":
+        age_s = None if row.started_at is None else state.taken_at - row.started_at
+        if age_s is not None and age_s < NEW_S:
+            return "~", f"new {units.duration(age_s)}", "text"
+        return units.UNKNOWN, f"watched {units.duration(state.watched_s)}", "faint"
+    sign, role = SIGNS[trend.word]
+    words = trend.word
+    if trend.is_growing and trend.since_s is not None:
+        words += " " + units.duration(state.clock_s - trend.since_s)
+        while cell_width(words) > room and words.count(" ") > 1:
+            words = words.rsplit(" ", 2)[0]
+    return sign, words, role
+
+
+def _group_words(group: Group, state: State, room: int = 40) -> tuple[str, str, str]:
+    """Sign, words and role of what was found about a group."""
+    worst = state.rows.get(group.worst) if group.worst else None
+    is_leak = worst is not None and worst.trend.word == "leak-like"
+    if group.finding == "one-grows" and worst is not None:
+        return ("▲▲", "one grows", "leak") if is_leak else trend_words(worst, state, room)
+    if group.finding == "many-grow":
+        return (
+            ("▲▲", "many grow", "leak") if is_leak else ("▲", f"{group.growing} rising", "rising")
+        )
+    if group.finding == "many-processes":
+        more = group.births - group.deaths
+        tail = f" {units.signed(more, 0)}" if more else ""
+        return "≡", "many processes" + tail, "rising"
+    if not group.members:
+        return "–", "none alive", "faint"
+    if worst is not None:
+        return trend_words(worst, state, room)
+    if group.trend.word == "new":
+        return units.UNKNOWN, "", "faint"
+    sign, role = SIGNS["steady"]
+    return sign, "steady", role
+
+
+def _trend(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    room = max(0, slot.width - 3)
+    group = group_of(line, scene.state)
+    speaker = row if row is not None and not line.folded else worst_of(members)
+    if group is not None:
+        sign, words, role = _group_words(group, scene.state, room)
+    elif speaker is not None:
+        sign, words, role = trend_words(speaker, scene.state, room)
+    else:
+        sign, words, role = "", "", "faint"
     return [(fit(sign, 2), role), (fit(" " + words, max(0, slot.width - 2)), role)]
+
+
+def _role(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
+    group = group_of(line, scene.state)
+    role = row.role if row is not None else group.role if group is not None else ""
+    if role is None:
+        role = units.UNKNOWN
+    return [(fit(role, slot.width), "faint" if role in ("other", units.UNKNOWN) else "dim")]
 
 
 def _value_cells(
@@ -291,7 +396,7 @@ def _value_cells(
         else _sum(members, lambda one: number_of(column, one, scene.state))
     )
     if column.kind == "size":
-        return _size_cells(value, slot, None)
+        return _size_cells(value, slot)
     text = write_value(column, value)
     return [(text.rjust(slot.width)[-slot.width :], "dim" if value else "faint")]
 
@@ -320,5 +425,6 @@ _CELLS = {
     "rate": _delta,
     "since": _since,
     "spark": _spark,
-    "state": _state,
+    "role": _role,
+    "trend": _trend,
 }

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 
 from memtop import units
 from memtop.model.history import BUCKET_S, LONG_EVERY, TICKS, History
-from memtop.model.state import Row, State
+from memtop.model.state import State
 from memtop.render.cells import Cell
 
 WINDOWS_S = {"10 m": 600, "2 h": 7200, "24 h": 86_400}
@@ -33,12 +33,13 @@ class Mark:
     text: str
 
 
-def points(row: Row, state: State, window_s: int) -> list[tuple[float, float]]:
+def points(
+    history: History | None, state: State, window_s: int, ended_at: float | None = None
+) -> list[tuple[float, float]]:
     """The history within the window as (time, KiB), the oldest first; ranges are two points."""
-    history = row.history
     if history is None:
         return []
-    end = row.ended_at or state.taken_at
+    end = ended_at or state.taken_at
     made: list[tuple[float, float]] = []
     if window_s > 7200:
         size, last = BUCKET_S * LONG_EVERY, state.bucket // LONG_EVERY

@@ -12,24 +12,35 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from memtop import units
+from memtop.model.groups import Group
+from memtop.model.limits import Limit
 from memtop.model.state import Row, State
+from memtop.model.trends import Trend
 from memtop.probe.elf import Sockets
 from memtop.probe.portrait import Portrait, advice
-from memtop.render.cells import STATES, Cell, process_name, tone, width_of
+from memtop.render.cells import STATES, WARM, Cell, process_name, tone, trend_words, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
+from memtop.render.group import group_facts, group_finding, group_title
+from memtop.render.limits import limit_finding, limit_lines
 
-TABS = ("chart", "process")
+TABS = ("chart", "cgroup", "process")
+GROUP_TABS = TABS[:2]
+NARROW = 60
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What the pane shows: whose, which tab, which window, what was read, what happened."""
+    """What the pane shows: whose, which tab, which window, what was read, what happened.
+
+    With a `group` it is about that group, and `row` is the member that grows most.
+    """
 
     row: Row
     state: State
+    group: Group | None = None
     tab: str = "chart"
     window: str = "10 m"
     portrait: Portrait | None = None
@@ -37,14 +48,33 @@ class Detail:
     marks: tuple[Mark, ...] = ()
     ascii_only: bool = False
 
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """The tabs that there are."""
+        return GROUP_TABS if self.group is not None else TABS
+
+    @property
+    def shown_tab(self) -> str:
+        """The tab that is shown; the first one where the chosen one does not exist."""
+        return self.tab if self.tab in self.tabs else self.tabs[0]
+
+    @property
+    def limit(self) -> Limit | None:
+        """The limit that holds for it."""
+        return self.state.limit_of(self.row)
+
 
 def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     """The pane in `height` lines of `width` cells."""
     lines = [_rule(detail, width), _title(detail, width)]
     finding = _finding(detail)
     room = max(0, height - len(lines) - len(finding) - 2)
-    body = _process_tab(detail, width, room) if detail.tab == "process" else None
-    if body is None:
+    if detail.shown_tab == "process":
+        body = _process_tab(detail, width, room)
+    elif detail.shown_tab == "cgroup":
+        made = limit_lines(detail.row, detail.limit, detail.state, width, room)
+        body = [_cut(line, width) for line in made]
+    else:
         body = _chart_tab(detail, width, room)
     lines += [[], *body[:room]]
     lines += [[]] * (height - len(lines) - len(finding))
@@ -54,11 +84,16 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
 
 def _rule(detail: Detail, width: int) -> list[Cell]:
     """A rule, heavy above the active tab."""
-    tabs = "   ".join(TABS)
-    begin = width - 1 - len(tabs) + tabs.index(detail.tab)
-    end = begin + len(detail.tab)
+    tabs = "   ".join(_tabs(detail, width))
+    begin = width - 1 - len(tabs) + tabs.index(detail.shown_tab)
+    end = begin + len(detail.shown_tab)
     begin, end = max(0, begin - 1), min(width, end + 1)
     return [("─" * begin, "rule"), ("━" * (end - begin), "accent"), ("─" * (width - end), "rule")]
+
+
+def _tabs(detail: Detail, width: int) -> tuple[str, ...]:
+    """The tabs to name; where there is little room the one that is shown."""
+    return detail.tabs if width >= NARROW else (detail.shown_tab,)
 
 
 def _title(detail: Detail, width: int) -> list[Cell]:
@@ -80,9 +115,14 @@ def _title(detail: Detail, width: int) -> list[Cell]:
         words = {3: "all rights", 0: "no rights to look inside"}
         parts.append((words.get(len(row.rights), "rights: " + " ".join(row.rights)), "dim"))
     tabs: list[Cell] = []
-    for tab in TABS:
-        tabs += [("   " if tabs else "", "dim"), (tab, "strong" if tab == detail.tab else "dim")]
-    name = process_name(row, own=row.identity == detail.state.own)
+    for tab in _tabs(detail, width):
+        role = "strong" if tab == detail.shown_tab else "dim"
+        tabs += [("   " if tabs else "", "dim"), (tab, role)]
+    if detail.group is not None:
+        head_cells = _cut(group_title(detail.group, detail.state), width - 5 - width_of(tabs))
+        gap = max(1, width - 2 - width_of(head_cells) - width_of(tabs))
+        return _cut([(" ", "dim"), *head_cells, (" " * gap, "dim"), *tabs], width)
+    name = process_name(row, own=row.identity == detail.state.own, short=True)
     room = width - 2 - width_of(tabs) - 3
     head = f"{row.pid} "
     # A long name gives way to the other parts, down to 16 cells; then the last of those go.
@@ -104,18 +144,23 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     facts_width = FACTS_WIDTH_WIDE if width >= 140 else FACTS_WIDTH
     beside = width >= 96
     chart_width = width - 2 - (facts_width + 3 if beside else 0)
-    facts = _facts(detail, facts_width if beside else width - 2)
+    if detail.group is not None:
+        facts = group_facts(detail.group, detail.state)
+    else:
+        facts = _facts(detail, facts_width if beside else width - 2)
     chart_height = room - 1 if beside else max(6, room - 1 - min(len(facts), 7))
     row, state = detail.row, detail.state
     window_s = WINDOWS_S[detail.window]
     chart = [_slope(detail)]
+    history = detail.group.history if detail.group is not None else row.history
+    ended_at = row.ended_at if detail.group is None else None
     chart += chart_cells(
-        points(row, state, window_s),
+        points(history, state, window_s, ended_at),
         window_s,
         state.taken_at,
         chart_width,
         chart_height,
-        role=_line_role(row),
+        role=_line_role(detail),
         levels=_levels(detail),
         marks=detail.marks,
         ascii_only=detail.ascii_only,
@@ -132,9 +177,19 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
 
 
 def _levels(detail: Detail) -> list[tuple[str, int]]:
-    """What is drawn across the chart: the peak, and swap where there is any."""
+    """What is drawn across the chart: the limit if it is near, the peak, swap if there is any."""
+    limit = detail.limit.limit_bytes if detail.limit is not None else None
+    near = [("limit", limit // 1024)] if limit is not None and _is_near(detail, limit) else []
+    if detail.group is not None:
+        return near
     levels = [("peak", _peak_kib(detail)), ("swap", _swap_kib(detail))]
-    return [(name, kib) for name, kib in levels if kib]
+    return near + [(name, kib) for name, kib in levels if kib]
+
+
+def _is_near(detail: Detail, limit_bytes: int) -> bool:
+    """Whether a limit is near enough to be drawn without making the line flat."""
+    kib = detail.group.rss_kib if detail.group is not None else detail.row.rss_kib or 0
+    return kib * 1024 >= limit_bytes / 2
 
 
 def _swap_kib(detail: Detail) -> int | None:
@@ -150,19 +205,27 @@ def _peak_kib(detail: Detail) -> int | None:
     return max((kib for kib in known if kib is not None), default=None)
 
 
-def _line_role(row: Row) -> str:
-    role = tone(row.rate_bytes_s)
-    return role if role == "rising" else "live"
+def _line_role(detail: Detail) -> str:
+    role = tone(_trend_of(detail).word)
+    return role if role in WARM else "live"
+
+
+def _trend_of(detail: Detail) -> Trend:
+    return detail.group.trend if detail.group is not None else detail.row.trend
 
 
 def _slope(detail: Detail) -> list[Cell]:
-    """Above the chart: what has changed within the window."""
-    rate = detail.row.rate_bytes_s
+    """Above the chart: what is drawn, and how it has changed of late."""
+    what = detail.group if detail.group is not None else detail.row
+    rate = what.rate_bytes_s
     pieces: list[Cell] = [(" " * 11, "dim")]
+    if detail.group is not None:
+        pieces.append((f"RSS of all {len(detail.group.members)}   ", "text"))
     if rate is not None:
-        role = tone(rate)
-        number_role = role if role in ("rising", "shrink") else "text"
-        pieces += [(units.rate_mib_min(rate), number_role), (" MiB/min over the last 60 s", "dim")]
+        role = tone(_trend_of(detail).word)
+        number_role = role if role in (*WARM, "shrink") else "text"
+        over = "" if detail.group is not None else " over the last 60 s"
+        pieces += [(units.rate_mib_min(rate), number_role), (f" MiB/min{over}", "dim")]
     else:
         pieces.append(("rate after 20 s", "dim"))
     return [*pieces, (f"   window {detail.window}  ", "dim"), ("[ ]", "accent")]
@@ -194,8 +257,13 @@ def _facts(detail: Detail, width: int) -> list[list[Cell]]:
     if portrait is not None and portrait.sockets is not None and any(portrait.sockets[:6]):
         pairs.append(("sockets", _sockets(portrait.sockets)))
     pairs.append(("started", _started(row)))
+    if row.role:
+        whose = f" of {row.framework}" if row.framework else ""
+        pairs.append(("role", row.role + whose))
     if row.container:
         pairs.append(("container", row.container))
+    if row.pod_name:
+        pairs.append(("pod", f"{row.namespace}/{row.pod_name}" if row.namespace else row.pod_name))
     if portrait is not None and portrait.oom_score is not None:
         adjusted = f", adjusted by {portrait.oom_score_adj}" if portrait.oom_score_adj else ""
         pairs.append(("OOM score", f"{portrait.oom_score}{adjusted}"))
@@ -291,6 +359,10 @@ def _wrapped(text: str, width: int, role: str, most: int) -> list[list[Cell]]:
 def _finding(detail: Detail) -> list[list[Cell]]:
     """What was measured, in a sentence; and what helps if a right is missing."""
     row, portrait = detail.row, detail.portrait
+    if detail.shown_tab == "cgroup" and (lines := limit_finding(detail.limit)):
+        return lines
+    if detail.group is not None:
+        return group_finding(detail.group, detail.state)
     if row.ended_at is not None:
         at = datetime.fromtimestamp(row.ended_at, timezone.utc).strftime("%H:%M:%SZ")
         lived = (
@@ -300,20 +372,12 @@ def _finding(detail: Detail) -> list[list[Cell]]:
         )
         words = f"Ended {at} at {units.size(row.rss_kib)}{lived}."
         return [[("×   ", "dim"), (words, "bright")]]
-    lines: list[list[Cell]] = []
+    lines = []
     rate = row.rate_bytes_s
     if rate is None:
         lines.append([("–   ", "dim"), ("Too young for a rate: it comes after 20 s.", "text")])
-    elif tone(rate) == "rising":
-        words = f"The floor of RSS rises by {units.rate_mib_min(rate).lstrip('+')} MiB a minute"
-        lines.append(
-            [("▲   ", "rising"), (f"{words}; it is {units.size(row.rss_kib)} now.", "bright")]
-        )
-    elif tone(rate) == "shrink":
-        words = f"The floor of RSS falls by {units.rate_mib_min(-rate).lstrip('+')} MiB a minute."
-        lines.append([("▼   ", "shrink"), (words, "text")])
     else:
-        lines.append([("=   ", "faint"), (f"RSS is {units.size(row.rss_kib)} and steady.", "dim")])
+        lines.append(_trend_sentence(row, detail.state))
     if portrait is not None and portrait.missing:
         what = ", ".join(dict.fromkeys(one[0] for one in portrait.missing))
         help_ = advice(portrait)
@@ -323,6 +387,32 @@ def _finding(detail: Detail) -> list[list[Cell]]:
     elif detail.loading and portrait is None:
         lines.append([("    ", "dim"), (f"reading {row.pid} …", "dim")])
     return lines
+
+
+def _trend_sentence(row: Row, state: State) -> list[Cell]:
+    """What the trend is, with the figures that prove it."""
+    trend, size = row.trend, units.size(row.rss_kib)
+    sign, _, role = trend_words(row, state)
+    head = (sign.ljust(4), role)
+    if trend.is_growing and (trend.since_s is None or trend.grown_bytes is None):
+        rate = units.rate_mib_min(row.rate_bytes_s).lstrip("+")
+        words = f"Rising, too young to tell from a leak: {rate} MiB a minute, it is {size} now."
+        return [head, (words, "bright")]
+    if trend.is_growing and trend.since_s is not None and trend.grown_bytes is not None:
+        since = units.duration(state.clock_s - trend.since_s)
+        grown = units.size(trend.grown_bytes / 1024)
+        slope = units.rate_mib_min(trend.slope_bytes_s).lstrip("+")
+        what = "Leak-like" if trend.word == "leak-like" else "Rising, too young to tell from a leak"
+        words = f"{what}: {slope} MiB a minute, {grown} in {since}."
+        return [head, (words, "bright")]
+    sentence = {
+        "shrinking": f"The floor of RSS falls; it is {size} now.",
+        "warm-up": f"Warming up: RSS has risen to {size} and bends over.",
+        "sawtooth": f"RSS goes up and down, {size} now; its floor does not rise.",
+        "steps": f"RSS moved in steps, {size} now; between them it is level.",
+        "steady": f"RSS is {size} and steady.",
+    }.get(trend.word, f"RSS is {size}; too few samples for a trend.")
+    return [head, (sentence, "dim" if trend.word == "steady" else "text")]
 
 
 def _cut(pieces: Sequence[Cell], width: int) -> list[Cell]:

@@ -51,11 +51,11 @@ def layout(
     wide, roomy, middle, small = width >= 160, width >= 112, width >= 96, width >= 80
     tail: list[tuple[str, str, int, bool]] = []
     if roomy:
-        tail.append(("user", "USER", 10, False))
+        tail.append(("role", "ROLE", 10, False))
     tail.append(("rss", "RSS", 8, True))
     if wide:
         tail.append(("swap", "SWAP", 8, True))
-    on_show = {"pid", "command", "name", "rate", *(column[0] for column in tail)}
+    on_show = {"pid", "command", "name", "rate", "trend", *(column[0] for column in tail)}
     column = BY_ID[sort]
     added = [BY_ID[name] for name in extra if name not in on_show]
     if column.id not in on_show and column not in added:
@@ -70,13 +70,13 @@ def layout(
     if spark:
         tail.append(("spark", "10 MIN", spark, False))
     tail.append(
-        ("state", "STATE", 21 if middle else 17, False) if small else ("state", "", 2, False)
+        ("trend", "TREND", 21 if middle else 17, False) if small else ("trend", "", 2, False)
     )
     taken = 1 + pid_width + 1 + sum(slot[2] + 2 for slot in tail) + 1
     while taken + 8 > width and len(tail) > 2:
         # Too narrow: what is asked for least goes first, RSS and Δ never.
         others = [one.id for one in reversed(added) if one is not column]
-        for name in ("state", "user", "spark", *others, "swap", "since", column.id):
+        for name in ("trend", "role", "spark", *others, "swap", "since", column.id):
             going = next((slot for slot in tail if slot[0] == name), None)
             if going is not None and name not in ("rss", "rate"):
                 tail.remove(going)

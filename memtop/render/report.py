@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from memtop import __version__, units
 from memtop.columns import BY_ID
+from memtop.model.capacity import Capacity
 from memtop.model.filter import number_of
+from memtop.model.groups import Group
+from memtop.model.limits import Limit
 from memtop.model.query import Arrangement, Line, View
 from memtop.model.state import Row, State
-from memtop.render.cells import process_name, state_words, write_value
+from memtop.model.trends import Trend
+from memtop.probe.sample import Pod
+from memtop.render.cells import NEW_S, group_of, process_name, state_words, write_value
 from memtop.render.escape import ASCII, cells, fit, visible
 from memtop.units import iso_utc
 
@@ -30,11 +36,19 @@ def ps_text(
     columns: tuple[str, ...] = TEXT_COLUMNS,
     width: int | None = None,
     ascii_only: bool = False,
+    groups: bool = False,
 ) -> str:
-    """The tree as text. With a `width` the process column is cut to it, without it is whole."""
+    """The tree as text. With a `width` the process column is cut to it, without it is whole.
+
+    `groups`: with a line for each group of workers, too.
+    """
     state = replace(state, late_s=0.0)  # of no interest where nothing is watched
     shown = [BY_ID[name] for name in columns if BY_ID[name].title != "PROCESS"]
-    lines = [line for line in arrangement.lines if _is_printed(line, state)]
+    lines = [
+        line
+        for line in arrangement.lines
+        if _is_printed(line, state) and (groups or group_of(line, state) is None)
+    ]
     table = [[column.title for column in shown]]
     table += [[_value(line, state, column.id) for column in shown] for line in lines]
     sizes = [max(cells(row[index]) for row in table) for index in range(len(shown))]
@@ -59,11 +73,15 @@ def _is_printed(line: Line, state: State) -> bool:
 def _value(line: Line, state: State, column_id: str) -> str:
     column = BY_ID[column_id]
     if isinstance(line.key, str):
-        members = [state.rows[key] for key in line.members]
+        members = [row for key in line.members if (row := state.rows.get(key)) is not None]
+        group = group_of(line, state)
         if column_id == "pid":
             return f"{len(members)} ×"
         if column_id == "rss":
             return units.size(sum(row.rss_kib or 0 for row in members))
+        if group is not None and column_id in ("rate", "trend", "role", "framework"):
+            value = {"rate": units.rate_mib_min(group.rate_bytes_s), "trend": group.finding}
+            return value.get(column_id) or str(getattr(group, column_id) or units.UNKNOWN)
         return ""
     row = state.rows[line.key]
     if column.kind == "text":
@@ -76,7 +94,8 @@ def _name(line: Line, state: State) -> str:
     if line.foldable and line.depth:
         guide += "─ "
     if isinstance(line.key, str):
-        return line.key
+        group = group_of(line, state)
+        return guide + visible(group.label) if group is not None else line.key
     row = state.rows[line.key]
     _, words, _ = state_words(row, state)
     note = f"  ({words})" if words and row.state != "Z" else ""
@@ -87,20 +106,42 @@ def ps_json(state: State, arrangement: Arrangement) -> dict[str, Any]:
     """The object of `ps --json`: every process that matches, in the order of the screen."""
     keys = [line.key for line in arrangement.lines if not line.dimmed]
     rows = [state.rows[key] for key in keys if not isinstance(key, str)]
+    living = [row for row in rows if row.ended_at is None]
+    ids = {row.group for row in rows if row.group is not None}
+    pids = {row.identity for row in living}
+    groups = [one for one in state.groups.values() if one.id in ids or one.parent in pids]
+    limits = _shown_limits(living, state)
     return {
         "memtop": __version__,
         "taken_at": iso_utc(state.taken_at),
         "host": state.host.name,
         "interval_s": state.interval_s,
         "watched_s": round(state.watched_s, 3),
-        "processes": [process_json(row) for row in rows if row.ended_at is None],
-        "groups": [],
-        "cgroups": [],
-        "capacity": None,
+        "processes": [process_json(row, state) for row in living],
+        "groups": [group_json(group) for group in groups],
+        "cgroups": [cgroup_json(limit) for limit in limits],
+        "capacity": capacity_json(most_pressing(limits)),
     }
 
 
-def process_json(row: Row) -> dict[str, Any]:
+def _shown_limits(rows: list[Row], state: State) -> list[Limit]:
+    """The cgroups of these processes and their ancestors, by path."""
+    paths: set[str] = set()
+    for row in rows:
+        path = row.cgroup
+        while path is not None and path not in paths and path in state.limits:
+            paths.add(path)
+            path = state.limits[path].cgroup.parent
+    return [state.limits[path] for path in sorted(paths)]
+
+
+def most_pressing(limits: Iterable[Limit]) -> Capacity | None:
+    """The capacity that says most: one that warns, else the one with the least left."""
+    known = [limit.capacity for limit in limits if limit.capacity is not None]
+    return min(known, key=lambda one: (not one.warns, one.fits_more, one.left_bytes), default=None)
+
+
+def process_json(row: Row, state: State) -> dict[str, Any]:
     """One process: every field of the contract, null where nothing is known."""
     values: dict[str, Any] = dict.fromkeys(JSON_FIELDS)
     values.update(
@@ -111,6 +152,9 @@ def process_json(row: Row) -> dict[str, Any]:
         user=row.user,
         name=_unicode(row.name),
         command=_unicode(row.command),
+        role=row.role,
+        framework=row.framework,
+        group=row.group,
         rss_bytes=_bytes(row.rss_kib),
         shared_bytes=_bytes(row.shared_kib),
         swap_bytes=_bytes(row.swap_kib),
@@ -121,6 +165,8 @@ def process_json(row: Row) -> dict[str, Any]:
         write_bytes_per_s=_rounded(row.write_bytes_s),
         written_bytes_per_s=_rounded(row.written_bytes_s),
         rate_bytes_per_s=_rounded(row.rate_bytes_s),
+        trend=_trend_word(row, state),
+        since_s=_since(row.trend, state),
         cgroup=row.cgroup,
         container=row.pod and (row.pod.container or row.pod.container_id),
         pod=row.pod and (row.pod.name or row.pod.uid),
@@ -128,6 +174,71 @@ def process_json(row: Row) -> dict[str, Any]:
         rights=None if row.rights is None else list(row.rights),
     )
     return values
+
+
+def _trend_word(row: Row, state: State) -> str | None:
+    """The trend; of a process that only memtop has not seen for long, nothing is known."""
+    young = row.started_at is not None and state.taken_at - row.started_at < NEW_S
+    return row.trend.word if row.trend.word != "new" or young else None
+
+
+def _since(trend: Trend, state: State) -> float | None:
+    """For how many seconds it has grown; null if it does not."""
+    return None if trend.since_s is None else round(state.clock_s - trend.since_s, 1)
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    """One group of workers."""
+    return {
+        "id": group.id,
+        "label": _unicode(group.label),
+        "role": group.role,
+        "framework": group.framework,
+        "pid_parent": group.parent.pid,
+        "processes": len(group.members),
+        "rss_bytes": group.rss_kib * 1024,
+        "largest_rss_bytes": group.largest_kib * 1024,
+        "average_rss_bytes": round(group.average_kib * 1024),
+        "rate_bytes_per_s": _rounded(group.rate_bytes_s),
+        "trend": None if group.trend.word == "new" else group.trend.word,
+        "births": group.births,
+        "deaths": group.deaths,
+        "growing": group.growing,
+        "finding": group.finding,
+    }
+
+
+def cgroup_json(limit: Limit) -> dict[str, Any]:
+    """One memory cgroup: its own figures, and the tightest limit over it and its ancestors."""
+    cgroup, pod = limit.cgroup, limit.cgroup.pod or Pod()
+    bound = limit.bound
+    return {
+        "path": _unicode(cgroup.path),
+        "container": pod.container or pod.container_id,
+        "pod": pod.name or pod.uid,
+        "namespace": pod.namespace,
+        "qos": pod.qos,
+        "limit_bytes": limit.limit_bytes,
+        "limit_from": bound and _unicode(f"{bound.path.rstrip('/')}/{bound.limit_file}"),
+        "current_bytes": cgroup.current_bytes,
+        "working_set_bytes": cgroup.working_set_bytes,
+        "floor_bytes": cgroup.floor_bytes,
+        "oom_kills": cgroup.oom_kills,
+        "oom_group": cgroup.oom_group,
+        "rate_bytes_per_s": _rounded(limit.rate_bytes_s),
+        "eta_s": _rounded(limit.eta_s),
+        "capacity": capacity_json(limit.capacity),
+    }
+
+
+def capacity_json(capacity: Capacity | None) -> dict[str, Any] | None:
+    """How many more children fit; null where that is no question."""
+    if capacity is None:
+        return None
+    names = "taken_bytes worst_child_bytes worst_child_from children children_at_worst_bytes"
+    return {
+        name: getattr(capacity, name) for name in f"{names} fits_total fits_more bound_by".split()
+    }
 
 
 def _unicode(text: str | None) -> str | None:
@@ -156,4 +267,4 @@ def report_text(state: State, view: View, arrangement: Arrangement) -> str:
         + (f", filter {visible(view.filter.text.strip())}" if view.filter else ""),
         "",
     ]
-    return "\n".join(head) + "\n" + ps_text(state, arrangement) + "\n"
+    return "\n".join(head) + "\n" + ps_text(state, arrangement, groups=True) + "\n"

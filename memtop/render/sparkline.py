@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from memtop.model.groups import WINDOW_S
 from memtop.model.history import BUCKET_S, History
-from memtop.model.tracker import WINDOW_S
 
 LEVELS = "▁▂▃▄▅▆▇"
 LEAST_KIB = 16 * 1024

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from memtop import units
-from memtop.model.filter import is_growing
+from memtop.model.limits import Limit
 from memtop.model.query import View
-from memtop.model.state import HostRow, State
+from memtop.model.state import Row, State
 from memtop.render.cells import Cell, width_of
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import visible
 
-BAR_FULL, BAR_TRACK = "━", "─"
+BAR_FULL, BAR_TRACK, BAR_CLAIM = "━", "─", "╌"
+URGENT_S = 600.0
 SORT_WORDS = {"rate": "growth", "rss": "memory", "cpu": "CPU", "pid": "PID", "name": "name"}
 LAYOUT_WORDS = {
     "tree": "tree by",
@@ -36,34 +38,116 @@ class Notice:
     warning: bool = False
 
 
-def host_cells(state: State, width: int) -> list[Cell]:
-    """Line 1: the machine, its memory in use as numbers and bar, how fast the floor moves."""
+def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
+    """Line 1: who, how much of which limit, as numbers and bar, how fast, when it is full.
+
+    It follows the cgroup of the selected process; without a limit it is the machine's memory.
+    """
+    limit = state.limit_of(row) if row is not None else None
+    if row is None or limit is None or limit.bound is None:
+        return _host_cells(state, limit, width)
+    host = ("  " + visible(state.host.name), "dim")
+    left: list[Cell] = [(limit_name(limit), "strong")]
+    if width >= 96:
+        left.append(host)
+    used = limit.measured.current_bytes
+    middle = _use_cells(used, limit.limit_bytes, limit, width)
+    return _spread(left, middle, _pace_cells(limit, width), width)
+
+
+def limit_name(limit: Limit) -> str:
+    """The name of whom a limit holds for: namespace/pod, container, or the last part of a path."""
+    pod = limit.cgroup.pod
+    if pod is not None and (pod.name or pod.uid):
+        namespace = f"{pod.namespace}/" if pod.namespace else ""
+        name = pod.name or f"pod {(pod.uid or '')[:8]}"
+        container = f" {pod.container}" if pod.container else ""
+        return visible(f"{namespace}{name}{container}")
+    if pod is not None and pod.container_id:
+        return visible(f"container {pod.container or pod.container_id[:12]}")
+    return visible("cgroup " + (limit.cgroup.path.rsplit("/", 1)[-1] or "/"))
+
+
+def _host_cells(state: State, limit: Limit | None, width: int) -> list[Cell]:
     host = state.host
     left: list[Cell] = [("host ", "strong"), (visible(host.name), "strong")]
-    right = _rate_cells(host, narrow=width < 96)
-    middle: list[Cell] = []
-    if host.total_kib and host.used_kib is not None:
-        total, unit = units.size_parts(host.total_kib)
-        used = host.used_kib / (1024 if unit == "MiB" else 1024**2 if unit == "GiB" else 1024**3)
-        decimals = len(total.partition(".")[2])
-        middle = [
-            (f"{used:.{decimals}f}", "bright"),
-            (" of ", "dim"),
-            (total, "bright"),
-            (f" {unit}", "dim"),
-        ]
-        cells = 50 if width >= 160 else 25 if width >= 112 else 18 if width >= 96 else 10
-        if width >= 60:
-            full = round(cells * min(1.0, host.used_kib / host.total_kib))
-            middle += [("  ", "dim"), (BAR_FULL * full, "text")]
-            middle += [(BAR_TRACK * (cells - full), "rule")]
-    return _spread(left, middle, right, width)
+    if limit is not None and width >= 112:
+        word = "limit not known" if limit.why else "no limit"
+        name = limit_name(limit) + ": " if limit.cgroup.pod is not None else "cgroup: "
+        left.append((f"   {name}{word}", "dim"))
+    used = None if host.used_kib is None else host.used_kib * 1024
+    total = None if host.total_kib is None else host.total_kib * 1024
+    right = _rate_cells(host.rate_bytes_s, narrow=width < 96)
+    if host.eta_s is not None:
+        right += _full_cells(host.eta_s, width)
+    return _spread(left, _use_cells(used, total, None, width), right, width)
 
 
-def _rate_cells(host: HostRow, *, narrow: bool) -> list[Cell]:
-    if host.rate_bytes_s is None:
+def _use_cells(used: int | None, total: int | None, limit: Limit | None, width: int) -> list[Cell]:
+    """Use of a limit: numbers in its unit, and a bar.
+
+    The bar is heavy to the floor, faint up to the use, which the kernel can take back, dashed for
+    what the children that run may still claim, thin to the limit.
+    """
+    if not total or used is None:
+        return []
+    number, unit = units.size_parts(total / 1024)
+    decimals = len(number.partition(".")[2])
+    scale = {"MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}[unit]
+    cells: list[Cell] = [
+        (f"{used / scale:.{decimals}f}", "bright"),
+        (" of ", "dim"),
+        (number, "bright"),
+        (f" {unit}", "dim"),
+    ]
+    if width < 60:
+        return cells
+    size = 50 if width >= 160 else 25 if width >= 112 else 18 if width >= 96 else 10
+    floor = limit.measured.floor_bytes if limit is not None else used
+    heavy = round(size * min(1.0, (used if floor is None else min(floor, used)) / total))
+    faint = max(0, round(size * min(1.0, used / total)) - heavy)
+    claim = 0
+    capacity = limit.capacity if limit is not None else None
+    if capacity is not None and capacity.warns:
+        worst = capacity.taken_bytes + capacity.children_at_worst_bytes
+        claim = max(0, round(size * min(1.0, worst / total)) - heavy - faint)
+    track = size - heavy - faint - claim
+    return [
+        *cells,
+        ("  ", "dim"),
+        (BAR_FULL * heavy, "text"),
+        (BAR_FULL * faint, "rule"),
+        (BAR_CLAIM * claim, "rising"),
+        (BAR_TRACK * track, "rule"),
+    ]
+
+
+def _pace_cells(limit: Limit, width: int) -> list[Cell]:
+    """How many more fit where that is the question, else the rate and when it is full."""
+    capacity = limit.capacity
+    if capacity is not None and capacity.warns:
+        pieces: list[Cell] = [("▲ ", "rising"), (f"{capacity.fits_more} more fit", "rising")]
+        if width >= 96:
+            left = capacity.left_bytes
+            words = f"{units.size(abs(left) / 1024)} {'left' if left >= 0 else 'over'} at worst"
+            pieces.append(("   " + words, "dim" if left >= 0 else "rising"))
+        return pieces
+    pieces = _rate_cells(limit.rate_bytes_s, narrow=width < 96)
+    if limit.eta_s is not None:
+        pieces += _full_cells(limit.eta_s, width)
+    return pieces
+
+
+def _full_cells(eta_s: float, width: int) -> list[Cell]:
+    word = "full in ≈ " if width >= 96 else "full ≈ "
+    role = "leak" if eta_s < URGENT_S else "bright"
+    return [("   ", "dim"), (word, "dim"), (units.about(eta_s), role)]
+
+
+def _rate_cells(rate_bytes_s: float | None, *, narrow: bool) -> list[Cell]:
+    if rate_bytes_s is None:
         return [("rate after 20 s", "dim")]
-    text = units.rate_mib_min(host.rate_bytes_s)
+    text = units.rate_mib_min(rate_bytes_s)
     role = "bright" if text.startswith("+") else "dim"
     return [(text, role), ("/min" if narrow else " MiB/min", "dim")]
 
@@ -82,8 +166,14 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     python = sum(row.python for row in living)
     if python and width >= 96:
         extras.append([(f"{python:,}", "text"), (" python", "dim")])
-    if growing := sum(is_growing(row) for row in living):
-        extras.append([(f"{growing} growing", "rising")])
+    words = Counter(row.trend.word for row in living)
+    for word, sign, role in (("leak-like", "▲▲", "leak"), ("rising", "▲", "rising")):
+        if words[word]:
+            extras.append([(f"{sign} {words[word]} {word}", role)])
+    if many := sum(group.finding == "many-processes" for group in state.groups.values()):
+        extras.append([(f"≡ {many} group{'s' if many > 1 else ''} of many", "rising")])
+    if kills := oom_kills(state):
+        extras.append([(f"{kills} OOM kill{'s' if kills > 1 else ''}", "leak")])
     closed = sum(row.rights == () for row in living)
     if closed and width >= 96:
         extras.append([(f"{closed:,}", "text"), (" closed to memtop", "dim")])
@@ -96,6 +186,13 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
             left += [("   ", "dim"), *extra]
             room -= need
     return _spread(left, [], right, width)
+
+
+def oom_kills(state: State) -> int:
+    """OOM kills in the cgroups of what is shown; an ancestor counts those below it again."""
+    totals = {path: limit.cgroup.oom_kills or 0 for path, limit in state.limits.items()}
+    parents = {limit.cgroup.parent for limit in state.limits.values()}
+    return sum(kills for path, kills in totals.items() if path not in parents)
 
 
 def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[Cell]:

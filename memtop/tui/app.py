@@ -146,7 +146,8 @@ class MemtopApp(App[None]):
 
     def feed(self) -> None:
         """Take one sample now and show it; for tests and pictures, instead of the thread."""
-        self._main.show_state(self._tracker.feed(self._source.sample(self._main.wanted())))
+        wanted = self._tracker.ask(self._main.wanted())
+        self._main.show_state(self._tracker.feed(self._source.sample(wanted)))
 
     def on_sampled(self, message: Sampled) -> None:
         """A new state from the thread."""

@@ -46,7 +46,7 @@ class Sampler(threading.Thread):
         deadline = time.monotonic() + min(self._interval_s, FIRST_AFTER_S)
         while not self._stop_asked.wait(max(0.0, deadline - time.monotonic())):
             try:
-                state = self._tracker.feed(self._source.sample(self.wanted))
+                state = self._tracker.feed(self._source.sample(self._tracker.ask(self.wanted)))
             except Exception as error:  # whatever it is, the screen must say so
                 self._failed(error)
                 return

@@ -11,18 +11,18 @@ import time
 def start_over(terminal, family, *arguments, **options):
     """memtop over the test's own processes, past its first frame."""
     terminal.run("--pid", str(family.pid), *arguments, **options)
-    terminal.wait("family.py", "small.py", "quarry.py")
+    terminal.wait("family.py", "2 ×", "small.py", "quarry.py")
 
 
 def test_detail_of_a_real_process(terminal, family):
     """Enter shows chart and facts of a real process, its files, its Python; Esc closes."""
     child = family.quarry
     start_over(terminal, family, size=(120, 40))
-    terminal.keys("Down")
+    terminal.keys("Down", "Down")  # past the line of the group
     terminal.keys("Enter")
     text = terminal.wait(f"{child} python", "open files", "glibc", "peak", "threads", "[ ]")
     assert "python 3." in text
-    terminal.keys("Tab")
+    terminal.keys("Tab", "Tab")
     terminal.wait("command", "environment,", "names", "PATH")
     terminal.keys("Escape")
     terminal.wait("PID", without="environment,")
@@ -32,7 +32,7 @@ def test_a_signal_to_a_real_child(terminal, family):
     """K, Enter and y end the child under the cursor; the row says that it has ended."""
     child = family.quarry
     start_over(terminal, family)
-    terminal.keys("Down")
+    terminal.keys("Down", "Down")  # past the line of the group
     terminal.keys("K")
     terminal.wait(f"Signal to {child}")
     terminal.keys("Enter")
@@ -47,7 +47,7 @@ def test_a_signal_to_a_real_child(terminal, family):
 def test_a_dialog_survives_resizing(terminal, family):
     """A question stays, and stays whole, while the terminal changes its size."""
     start_over(terminal, family)
-    terminal.keys("Down")
+    terminal.keys("Down", "Down")  # past the line of the group
     terminal.keys("K")
     terminal.wait("Signal to")
     terminal.keys("Enter")
@@ -62,7 +62,7 @@ def test_copying_reaches_the_tmux_buffer(terminal, family):
     """y inside tmux puts the row into the buffer of that tmux, without OSC 52 being allowed."""
     child = family.quarry
     start_over(terminal, family)
-    terminal.keys("Down")
+    terminal.keys("Down", "Down")  # past the line of the group
     terminal.keys("y")
     terminal.wait("copied to tmux")
     row = terminal.tmux("show-buffer")

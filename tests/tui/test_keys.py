@@ -157,7 +157,7 @@ async def test_choosing_the_column(app, look):
         assert "threads" in screen.text
         await screen.press("escape")
         assert "Sort by" not in screen.text
-        await screen.press("s", "j", "enter")  # the one after rate: age
+        await screen.press("s", "j", "j", "enter")  # two after rate: age
         assert "AGE" in screen.lines[2]
         assert "by age" in screen.lines[1]
 

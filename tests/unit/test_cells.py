@@ -9,10 +9,10 @@ from memtop.model.query import View, arrange
 from memtop.model.tracker import Tracker
 from memtop.probe.fake import FakeSource
 from memtop.probe.sample import Wanted
-from memtop.render.cells import Scene, heading_cells, process_name, row_cells, state_words
+from memtop.render.cells import Scene, heading_cells, process_name, row_cells, trend_words
 from memtop.render.escape import cells as cell_width
 from memtop.render.layout import layout
-from memtop.render.summary import Notice, host_cells, key_cells, view_cells
+from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 
 WIDTHS = [*range(12, 60, 7), 60, 79, 80, 95, 96, 111, 112, 120, 159, 160, 200]
 
@@ -37,7 +37,7 @@ def test_every_line_fills_the_width_exactly(width, sort):
     state, _ = one(command="python -m 日本 " + "x" * 300)
     view = View(sort=sort)
     plan = layout(width, sort, 7, since=True)
-    lines = [heading_cells(plan, view), host_cells(state, width)]
+    lines = [heading_cells(plan, view), head_cells(state, None, width)]
     lines += [
         row_cells(line, Scene(state, view, plan, {}), "▌") for line in arrange(state, view).lines
     ]
@@ -95,17 +95,16 @@ def test_growth_is_ink():
     ("fields", "words"),
     [
         ({"age_s": 1, "ticks": 2}, ("~", "new 2 s")),
+        ({"age_s": 900, "ticks": 5}, ("–", "watched 4 s")),
         ({"state": "Z"}, ("–", "zombie")),
         ({"state": "T"}, ("–", "stopped")),
-        ({"rights": ()}, ("–", "closed to memtop")),
-        ({"rights": None}, ("", "")),
     ],
 )
 def test_what_is_said_about_a_life(fields, words):
-    """Zombies, stopped, new and closed processes say so; the others say nothing."""
+    """Zombies, stopped and new processes say so; the others have a trend."""
     state, row = one(**fields)
 
-    assert state_words(row, state)[:2] == words
+    assert trend_words(row, state)[:2] == words
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_points_are_the_history(window_s, ticks, step_s):
     """In each window the points rise in time and in size, from where it began to what is now."""
     row, state = grown(ticks, step_s)
 
-    made = points(row, state, window_s)
+    made = points(row.history, state, window_s, row.ended_at)
 
     times, sizes = [at for at, _ in made], [kib for _, kib in made]
     assert times == sorted(times)
@@ -42,7 +42,7 @@ def test_nothing_is_drawn_twice():
     """Where values are known tick by tick, the buckets that hold the same are left out."""
     row, state = grown(200)
 
-    assert len(points(row, state, 600)) == 200
+    assert len(points(row.history, state, 600, row.ended_at)) == 200
 
 
 def test_what_ended_ends():
@@ -54,7 +54,8 @@ def test_what_ended_ends():
             source.end(10)
         state = tracker.feed(source.sample(Wanted()))
 
-    made = points(state.rows[process.identity], state, 600)
+    row = state.rows[process.identity]
+    made = points(row.history, state, 600, row.ended_at)
 
     assert made[-1][0] <= state.rows[process.identity].ended_at
 
@@ -67,7 +68,7 @@ def test_charts_fill_their_place(width, height, window):
     window_s = WINDOWS_S[window]
 
     lines = chart_cells(
-        points(row, state, window_s),
+        points(row.history, state, window_s, row.ended_at),
         window_s,
         state.taken_at,
         width,
@@ -129,7 +130,7 @@ def test_marks_stand_where_they_happened():
     row, state = grown(300)
 
     lines = chart_cells(
-        points(row, state, 600),
+        points(row.history, state, 600, row.ended_at),
         600,
         state.taken_at,
         60,

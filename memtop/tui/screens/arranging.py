@@ -50,8 +50,10 @@ class Arranging(Screen[None]):
         if line is None:
             return
         if line.foldable and line.folded != fold:
-            folded = self._view.folded | {line.key} if fold else self._view.folded - {line.key}
-            self._change(replace(self._view, folded=folded), sort=False)
+            one = frozenset({line.key})
+            folded, unfolded = self._view.folded - one, self._view.unfolded - one
+            folded, unfolded = (folded | one, unfolded) if fold else (folded, unfolded | one)
+            self._change(replace(self._view, folded=folded, unfolded=unfolded), sort=False)
         elif fold and line.parent is not None:
             self.table.put_cursor(line.parent)
         elif not fold and line.foldable:

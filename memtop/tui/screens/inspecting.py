@@ -6,9 +6,11 @@ from time import monotonic
 
 from textual.screen import Screen
 
+from memtop.model.groups import Group
 from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait, read_portrait
 from memtop.probe.sample import Identity
+from memtop.render.cells import group_of, worst_of
 from memtop.render.chart import Mark
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
@@ -37,7 +39,12 @@ class Inspecting(Screen[None]):
         rows = [row for key in keys if (row := self._shown.rows.get(key)) is not None]
         if not rows:
             return None
-        return max(rows, key=lambda row: (row.rate_bytes_s or 0.0, row.rss_kib or 0))
+        return worst_of(rows)
+
+    def _selected_group(self) -> Group | None:
+        """The group of workers under the cursor, if it is one."""
+        line = self.table.cursor_line
+        return None if line is None else group_of(line, self._shown)
 
     def _fit_pane(self) -> None:
         """Decide how high the pane is; on opening and on resize, never on a tick."""
@@ -67,7 +74,9 @@ class Inspecting(Screen[None]):
                 group="portrait",
                 exclusive=True,
             )
-        self.pane.show_process(row, self._shown, reading=root is not None)
+        self.pane.show_process(
+            row, self._shown, reading=root is not None, group=self._selected_group()
+        )
 
     def _read(self, root: str, identity: Identity) -> None:
         """On a thread: it may wait for a lock of the process."""

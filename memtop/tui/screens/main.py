@@ -19,7 +19,7 @@ from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
 from memtop.probe.sample import Identity, Wanted
 from memtop.render.cells import heading_cells
-from memtop.render.summary import Notice, host_cells, key_cells, view_cells
+from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.acting import Acting
 from memtop.tui.screens.arranging import Arranging
@@ -34,6 +34,7 @@ REORDER_EVERY_S = 5.0
 HANDS_OFF_S = 2.0
 MESSAGE_STAYS_S = 4.0
 TINY_ROWS = 14
+TEAM_READ = 200  # shared memory of so many members is read while their group is looked at
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
@@ -107,11 +108,13 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         growing = heapq.nlargest(
             GROWING_READ, ((row.rate_bytes_s or 0.0, row.pid) for row in rows if is_growing(row))
         )
+        team = self._selected_group() if self.pane.is_open else None
+        members = {one.pid for one in team.members[:TEAM_READ]} if team is not None else set()
         return Wanted(
-            pids=self.table.visible_pids() | {pid for _, pid in growing},
+            pids=self.table.visible_pids() | {pid for _, pid in growing} | members,
             all_cpu="cpu" in (self._view.filter.columns | {self._view.sort}),
             all_usage=bool(self._view.dear),
-            pss="pss" in self._view.dear,
+            pss="pss" in self._view.dear or bool(members),
         )
 
     def _arrange(self, *, sort: bool) -> None:
@@ -143,7 +146,10 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         if not self.is_mounted:
             return
         width, state = max(1, self.app.size.width), self._state
-        lines = [host_cells(state, width), view_cells(state, self._view, self._notice(), width)]
+        lines = [
+            head_cells(state, self._selected(), width),
+            view_cells(state, self._view, self._notice(), width),
+        ]
         if self.has_class("-tiny"):
             del lines[0]
         self.query_one(Summary).show(lines)

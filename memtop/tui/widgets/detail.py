@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memtop.model.groups import Group
 from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait
 from memtop.probe.sample import Identity
@@ -52,12 +53,15 @@ class DetailPane(Lines):
         self._asked_at = now_s
         return True
 
-    def show_process(self, row: Row, state: State, *, reading: bool) -> None:
-        """Draw the pane for a row; `reading` says whether its portrait is on the way."""
+    def show_process(
+        self, row: Row, state: State, *, reading: bool, group: Group | None = None
+    ) -> None:
+        """Draw the pane for a row, or a group; `reading` says whether its portrait is to come."""
         width, height = max(10, self.size.width), max(3, self.size.height)
         detail = Detail(
             row=row,
             state=state,
+            group=group,
             tab=self.tab,
             window=self.window,
             portrait=self._portrait,

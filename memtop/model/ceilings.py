@@ -1,0 +1,155 @@
+"""Limits, the processes below them, and how many more children fit: put together once a while.
+
+It knows neither files nor how a limit is found; see `limits` for that and `capacity` for the
+arithmetic. Sizes in bytes, times in seconds of the sample's clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from memtop.model.capacity import Capacity, capacity_of
+from memtop.model.groups import Group
+from memtop.model.limits import Limit, Limits
+from memtop.model.timeline import Timeline
+from memtop.probe.sample import Cgroup, Identity
+
+LOOK_EVERY_S = 1.0
+FORGET_EVERY_S = 60.0
+POOL_STARTS_WITHIN_S = 60.0  # a pool of a fixed size is there so soon after its parent
+
+
+class Resident(Protocol):
+    """What has to be known of a process to count it below a limit."""
+
+    @property
+    def identity(self) -> Identity: ...
+    @property
+    def cgroup(self) -> str | None: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def rss_kib(self) -> int | None: ...
+    @property
+    def shared_kib(self) -> int | None: ...
+    @property
+    def started_at(self) -> float | None: ...
+    @property
+    def kernel(self) -> bool: ...
+    @property
+    def ended_at(self) -> float | None: ...
+
+
+class Ceilings:
+    """The limits of all cgroups with what is below them."""
+
+    def __init__(self) -> None:
+        self._limits = Limits()
+        self._shown: Mapping[str, Limit] = {}
+        self._looked_at = self._forgot_at = -1e9
+        self._is_stale = False
+        self.room_by_parent: Mapping[Identity, int] = {}
+
+    def take(self, read: tuple[Cgroup, ...], time: Timeline, count: int) -> None:
+        """Note what was read of cgroups."""
+        self._is_stale = self._is_stale or bool(read)
+        self._limits.take(read, time, count)
+
+    def look(
+        self,
+        time: Timeline,
+        rows: Mapping[Identity, Resident],
+        groups: Mapping[str, Group],
+    ) -> Mapping[str, Limit]:
+        """The limit that holds in each cgroup, by path; made anew at most once a second."""
+        if not self._limits.cgroups or not self._is_stale:
+            return self._shown
+        if time.clock_s - self._looked_at < LOOK_EVERY_S - time.interval_s / 4:
+            return self._shown
+        self._looked_at, self._is_stale = time.clock_s, False
+        here = Counter(
+            row.cgroup
+            for row in rows.values()
+            if row.cgroup is not None and row.ended_at is None and not row.kernel
+        )
+        if time.clock_s - self._forgot_at >= FORGET_EVERY_S:
+            self._forgot_at = time.clock_s
+            self._limits.keep(here)
+        limits = {
+            path: limit._replace(processes=here[path])
+            for path in self._limits.cgroups
+            if (limit := self._limits.limit(path)) is not None
+        }
+        room: dict[Identity, int] = {}
+        best: dict[str, Capacity] = {}
+        below = _by_bound(rows.values(), limits)
+        for group in groups.values():
+            capacity = _capacity(group, rows, limits, below)
+            if capacity is None:
+                continue
+            room[group.parent] = capacity.limit_bytes
+            known = best.get(capacity.bound_by)
+            if known is None or _weight(capacity) > _weight(known):
+                best[capacity.bound_by] = capacity
+        self.room_by_parent = room
+        self._shown = {
+            path: limit._replace(capacity=best.get(limit.bound.path)) if limit.bound else limit
+            for path, limit in limits.items()
+        }
+        return self._shown
+
+
+def _weight(capacity: Capacity) -> tuple[bool, int]:
+    """Of several groups below one limit that counts which warns, then which may take most."""
+    return capacity.warns, capacity.children_at_worst_bytes + capacity.worst_child_bytes
+
+
+def _by_bound(
+    rows: Iterable[Resident], limits: Mapping[str, Limit]
+) -> Mapping[str, list[Resident]]:
+    """The living processes by the path of the cgroup whose limit binds them."""
+    below: dict[str, list[Resident]] = {}
+    for row in rows:
+        limit = limits.get(row.cgroup) if row.cgroup is not None else None
+        if limit is None or limit.bound is None or row.ended_at is not None or row.kernel:
+            continue
+        below.setdefault(limit.bound.path, []).append(row)
+    return below
+
+
+def _capacity(
+    group: Group,
+    rows: Mapping[Identity, Resident],
+    limits: Mapping[str, Limit],
+    below: Mapping[str, list[Resident]],
+) -> Capacity | None:
+    """How many more of a group's workers fit below the limit of their parent."""
+    parent = rows.get(group.parent)
+    limit = limits.get(parent.cgroup) if parent is not None and parent.cgroup else None
+    if parent is None or limit is None or limit.bound is None or limit.limit_bytes is None:
+        return None
+    bound = limit.bound
+    others = [row for row in below.get(bound.path, ()) if row.group != group.id]
+    taken = sum(max(0, (row.rss_kib or 0) - (row.shared_kib or 0)) for row in others) * 1024
+    if bound.floor_bytes is not None and bound.anon_bytes is not None:
+        # Shared memory and the kernel's own, which no process's private memory tells.
+        taken += max(0, bound.floor_bytes - bound.anon_bytes)
+    return capacity_of(
+        limit_bytes=limit.limit_bytes,
+        taken_bytes=taken,
+        children=len(group.members),
+        child_limit_bytes=group.child_limit_bytes,
+        largest_child_bytes=group.largest_child_kib * 1024,
+        bound_by=bound.path,
+        group=group.id,
+        comes_and_goes=_comes_and_goes(group, parent),
+    )
+
+
+def _comes_and_goes(group: Group, parent: Resident) -> bool:
+    """Whether workers are made on demand, so that there may be one more at any time."""
+    if group.deaths or group.newest_at is None or parent.started_at is None:
+        return group.deaths > 0
+    return group.births > 0 and group.newest_at - parent.started_at > POOL_STARTS_WITHIN_S
