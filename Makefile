@@ -18,7 +18,7 @@ run: $(STAMP) ## make the environment and start the screen
 	@$(BIN)/memtop
 
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 3
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup
 
 test-deep: $(STAMP) ## the tests that take minutes, too
 	$(BIN)/python -m pytest -q -m 'deep or not deep'

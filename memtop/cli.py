@@ -128,8 +128,11 @@ def _open_source(options: argparse.Namespace) -> Source:
     if not options.procfs:
         raise UsageError("--procfs needs a folder", command="memtop --procfs /proc")
     if sys.platform == "linux" or options.procfs != "/proc":
+        from memtop.probe.own import give_way, is_guest
         from memtop.probe.procfs import ProcfsSource
 
+        if options.procfs == "/proc" and is_guest():
+            give_way()
         return ProcfsSource(options.procfs, cgroupfs=options.cgroupfs, mask=options.settings.mask)
     from memtop.probe.portable import PortableSource
 

@@ -14,6 +14,7 @@ from statistics import median
 from typing import NamedTuple, Protocol
 
 from memtop.model.history import History
+from memtop.model.roles import Role
 from memtop.model.timeline import RATE_FROM_S, Timeline
 from memtop.model.trends import NEW, Growth, Trend
 from memtop.probe.sample import Identity
@@ -123,8 +124,9 @@ def finding_of(
 class _Band:
     """One group as it goes on; a Group is made of it when it is to be shown."""
 
-    def __init__(self, name: str, role: str, parent: Identity) -> None:
-        self.id, self.role, self.parent = name, role, parent
+    def __init__(self, kind: str, role: str, parent: Identity) -> None:
+        self.kind, self.role, self.parent = kind, role, parent
+        self.id = f"{kind} of {parent.pid}"
         self.framework: str | None = None
         self.labels: dict[Identity, str] = {}
         self.members: dict[Identity, int] = {}  # with their RSS as counted here
@@ -177,33 +179,31 @@ class Groups:
         self,
         member: Identity,
         parent: Identity,
-        role: str,
-        label: str,
-        framework: str | None,
+        role: Role,
         kib: int,
         clock_s: float,
         *,
         born: bool,
     ) -> str:
-        """A worker belongs to its parent's group from now on; returns the group's id.
+        """A process belongs to a group of its parent from now on; returns the group's id.
 
         `born`: it has just started, and is not only recognized or moved.
         """
+        kind = "workers" if role.role == "worker" else role.label
         band = self._of.get(member)
         if band is not None:
-            if (band.parent, band.role) == (parent, role):
-                band.labels[member], band.framework = label, framework
+            if (band.parent, band.kind) == (parent, kind):
+                band.labels[member], band.framework = role.label, role.framework
                 return band.id
             self.leave(member, clock_s, died=False)
             born = False
-        band = self._bands.get((parent, role))
+        band = self._bands.get((parent, kind))
         if band is None:
-            name = f"{role}s of {parent.pid}"
-            band = self._bands[parent, role] = _Band(name, role, parent)
+            band = self._bands[parent, kind] = _Band(kind, role.role, parent)
         band.members[member] = kib
         band.sum_kib += kib
         band.steady_sum_kib += kib if not born else 0
-        band.labels[member], band.framework = label, framework
+        band.labels[member], band.framework = role.label, role.framework
         band.is_stale, band.summed_at = True, -1e9
         self._of[member] = band
         if born:

@@ -18,7 +18,7 @@ from memtop.model.window import (
     KEEPS,
     Climb,
     climb_of,
-    falls,
+    deepest_fall,
     pace,
     rate_of,
     shape_of,
@@ -26,16 +26,22 @@ from memtop.model.window import (
 )
 
 SAMPLES = 5  # in a floor of the finest level
-RING = 16  # floors that a level keeps
+RING = 16  # floors that a level keeps,
+CELLS = RING + 2  # and its deepest fall and its pace, once somebody asked for them
 LEVELS = 12  # the last one covers 45 hours at one sample a second
 FIRST_FLOORS = 4  # 20 samples, before which nothing is said
-YOUNG_FLOORS = 5  # a young climb
+YOUNG_FLOORS = 5  # a young climb on the finest level,
+COARSE_FLOORS = 8  # and on others
 GROWN_FLOORS = 12  # a leak, which besides
-SPREAD = 4  # consists of at least as many equal steps
+SPREAD = 4  # consists of at least as many equal steps, as a young one does
+EVEN = 3 / 4  # of so many of its steps
+FINEST_SHAPE = 1
 SHAPES = 7  # levels that tell a shape: 85 minutes at one sample a second
+PAST_FLOORS = 5  # so many make a past
 COARSER = 4  # levels above one on which the rise must not have been given back before,
 FELL = 1 / 3  # not even by this share
 
+_UNKNOWN = -1
 _NO_FLOOR = float("inf")
 _MOST_KIB = (1 << 31) - 1
 _KIB_A_FLOOR_S = 3600 / 1024  # to MiB an hour
@@ -111,14 +117,15 @@ class GrowthDetector:
     )
 
     def __init__(self, phase: int = 0) -> None:
-        # Multiplicative hashing (Knuth): pids next to each other and at any stride land apart.
-        mixed = phase * 2654435769 & 0xFFFFFFFF
-        self._left = SAMPLES - (mixed * SAMPLES >> 32)
-        # The count of floors begins there; its binary digits say which levels get one, and when.
-        self._offset = self._count = mixed >> 8 & (1 << LEVELS - 1) - 1
-        self._cells = array("i")  # the rings, one after the other, as far as levels exist
+        # Where in the cycle of the coarsest level it begins. Multiplicative hashing (Knuth) puts
+        # pids far apart that are next to each other or at any stride. The binary digits of the
+        # count say which levels get a floor.
+        place = (phase * 2654435769 & 0xFFFFFFFF) * (SAMPLES << LEVELS - 1) >> 32
+        self._count, begun = divmod(place, SAMPLES)
+        self._offset, self._left = self._count, SAMPLES - begun
+        self._cells = array("i")  # level after level, as far as they exist
         self._low: float = _NO_FLOOR
-        self._rss: float = 0
+        self._rss: float | None = None
         self._t = 0.0
         self._closed_at: float | None = None
         self._floor_s = self._before_s = 0.0  # how long a floor takes: usually, and the last one
@@ -147,10 +154,10 @@ class GrowthDetector:
         The same as adding them one by one at equal distances, but quick: a level that holds
         nothing else than that value is at rest and need not be looked at.
         """
-        if n <= 0:
+        rss = self._rss
+        if n <= 0 or rss is None:
             return
         at, step = self._t, (t_seconds - self._t) / n
-        rss = self._rss
         while n and (self._left != SAMPLES or n < SAMPLES):
             at += step
             self.add(at, rss)
@@ -203,11 +210,12 @@ class GrowthDetector:
         count, cells, level = self._count, self._cells, first
         self._count = count + (1 << first)
         while True:
-            base = level * RING
+            base = level * CELLS
             if len(cells) <= base:
-                self._cells = cells = cells + array("i", bytes(4 * RING))
+                self._cells = cells = cells + array("i", bytes(4 * CELLS))
             place = count >> level
             cells[base + place % RING] = kib
+            cells[base + RING] = _UNKNOWN
             if not place & 1 or level == LEVELS - 1:
                 break
             if place > self._offset >> level:
@@ -219,14 +227,14 @@ class GrowthDetector:
 
     def _rests(self, level: int, kib: int) -> bool:
         """Whether a level is full and holds nothing else."""
-        ring = self._cells[level * RING : (level + 1) * RING]
+        ring = self._cells[level * CELLS : level * CELLS + RING]
         full = (self._count >> level) - (self._offset >> level) >= RING
         return full and ring.count(kib) == RING
 
     def _window(self, level: int) -> list[int]:
         """The floors of a level, the oldest first."""
         begin, end = self._offset >> level, self._count >> level
-        ring = self._cells[level * RING : (level + 1) * RING].tolist()
+        ring = self._cells[level * CELLS : level * CELLS + RING].tolist()
         if end - begin >= RING:
             split = end % RING
             return ring[split:] + ring[:split]
@@ -240,12 +248,15 @@ class GrowthDetector:
         self._passing &= ~bit
         self._rising &= ~bit
         window = self._window(level)
-        climb = climb_of(window, YOUNG_FLOORS)
+        # Fewer floors of a coarser level lie within the next finer one, which sees them better.
+        climb = climb_of(window, COARSE_FLOORS if level else YOUNG_FLOORS)
         if climb is None or self._contradicted(level, climb):
+            return
+        if climb.spread < min(SPREAD, EVEN * (climb.floors - 1)):
             return
         self._rising |= bit
         self._starts = self._starts & ~(15 << 4 * level) | climb.start << 4 * level
-        if climb.floors < GROWN_FLOORS or climb.spread < SPREAD:
+        if climb.floors < GROWN_FLOORS:
             return
         self._passing |= bit
         span_s = (climb.floors - 1 << level) * self._floor_s
@@ -255,16 +266,21 @@ class GrowthDetector:
 
     def _contradicted(self, level: int, climb: Climb) -> bool:
         """Whether a longer past shows that a climb will not go on."""
-        for coarser in range(level + 1, len(self._cells) // RING):
-            past = self._window(coarser)
-            if len(past) < 4:
+        given_back, rate = FELL * climb.rise_kib, climb.rate / KEEPS
+        cells = self._cells
+        for coarser in range(level + 1, len(cells) // CELLS):
+            if (self._count >> coarser) - (self._offset >> coarser) < PAST_FLOORS:
                 break
+            note = coarser * CELLS + RING
+            if cells[note] == _UNKNOWN:
+                past = self._window(coarser)
+                cells[note], cells[note + 1] = deepest_fall(past), int(pace(past))
             # What was given back before will be given back again: a cycle.
-            if coarser <= level + COARSER and falls(past, FELL * climb.rise_kib):
+            if coarser <= level + COARSER and cells[note] > given_back:
                 return True
             # What was faster before is bending over.
-            before = pace(past)
-            if before is not None and KEEPS * before > climb.rate * (1 << coarser - level):
+            rate *= 2
+            if cells[note + 1] > rate:
                 return True
         return False
 
@@ -282,7 +298,9 @@ class GrowthDetector:
         count, told, begin = self._count, self._told, self._offset
         self._told = count
         word = 0
-        for level in range(min(SHAPES, len(self._cells) // RING)):
+        # The finest levels are noisy: they are asked only while there is nothing else.
+        finest = min(FINEST_SHAPE, max(0, (count - begin >> 2).bit_length() - 1))
+        for level in range(finest, min(SHAPES, len(self._cells) // CELLS)):
             if count >> level != told >> level:
                 window = self._window(level)
                 if len(window) < FIRST_FLOORS:

@@ -66,6 +66,22 @@ def tightest(cgroups: Iterable[Cgroup]) -> Cgroup | None:
     return min(limited, key=lambda one: one.limit_bytes or 0, default=None)
 
 
+def headroom_bytes(limits: Iterable[Limit], own: Limit | None) -> int | None:
+    """What is left for a guest in a pod before something is killed; None if no limit is known.
+
+    That of its own cgroup; where that has none, which is usual for a debug container, that of the
+    container with the least room, because the pod's limit is the sum of its containers'.
+    """
+    if own is not None and own.bound is not None:
+        limits = [own]
+    rooms = [
+        limit.limit_bytes - used
+        for limit in limits
+        if limit.limit_bytes is not None and (used := limit.measured.working_set_bytes) is not None
+    ]
+    return min(rooms, default=None)
+
+
 class _Filling:
     """How the floor of one cgroup moves."""
 

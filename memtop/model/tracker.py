@@ -15,7 +15,7 @@ from memtop.model import forest
 from memtop.model.ceilings import Ceilings
 from memtop.model.groups import WINDOW_S, Groups, is_young
 from memtop.model.history import History
-from memtop.model.roles import role_of
+from memtop.model.roles import Role, role_of
 from memtop.model.state import HostRow, Row, State
 from memtop.model.timeline import RATE_OVER_S, Timeline
 from memtop.model.tracked import Tracked, title_of
@@ -24,6 +24,7 @@ from memtop.probe.sample import Identity, Sample, Wanted
 
 ENDED_STAYS_S = 30.0
 TREND_EVERY_S = 0.9  # trends are judged once a second where samples come more often
+SERVES = ("main", "worker")  # whose other children are grouped, too
 SLOW_EVERY = 15  # what rests without being steady is looked at each 15th time
 
 
@@ -283,7 +284,7 @@ class Tracker:
             if identity.pid == self._top_pid:
                 parent = None
             role = role_of(tracked.kin, parent and parent.kin, parent and parent.role)
-            self._join_group(tracked, role.role, role.label, role.framework)
+            self._join_group(tracked, role, parent)
             if role == tracked.role:
                 continue
             tracked.role = role
@@ -291,17 +292,22 @@ class Tracker:
             dirty[identity] = tracked
             self._assign(self._children.get(identity, ()), dirty)
 
-    def _join_group(self, tracked: Tracked, role: str, label: str, framework: str | None) -> None:
+    def _join_group(self, tracked: Tracked, role: Role, parent: Tracked | None) -> None:
+        """Put it into the group of its parent's workers.
+
+        What a Python service starts besides, such as one converter for each request, is a group
+        for every program.
+        """
         identity, clock_s = tracked.started.identity, self._time.clock_s
-        if role != "worker" or tracked.parent is None or tracked.is_zombie:
+        serves = parent is not None and parent.role is not None and parent.role.role in SERVES
+        is_tool = role.role == "other" and serves
+        if parent is None or tracked.is_zombie or not (role.role == "worker" or is_tool):
             self._leave_group(tracked, 0.0, died=False)
             return
         group = self._groups.join(
             identity,
-            tracked.parent,
+            parent.started.identity,
             role,
-            label,
-            framework,
             tracked.memory.rss_kib if tracked.memory else 0,
             clock_s,
             born=tracked.born_s is not None and is_young(clock_s - tracked.born_s),

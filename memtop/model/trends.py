@@ -59,6 +59,7 @@ class Growth:
         "_fed",
         "_last",
         "_tested_at",
+        "_verdict",
         "trend",
     )
 
@@ -73,6 +74,7 @@ class Growth:
         self._exact = self._confirmed = exact
         self._asked_at = math.nan
         self._tested_at = -math.inf
+        self._verdict: object = None
         self.trend = NEW
 
     def feed(self, count: int, clock_s: float, value: int, step_s: float) -> bool:
@@ -97,6 +99,9 @@ class Growth:
 
     def _judge(self, clock_s: float) -> bool:
         verdict = self._detector.verdict()
+        if verdict is self._verdict and not self.is_unconfirmed:
+            return False
+        self._verdict = verdict
         word: str = verdict["kind"]
         if word == "leak-like":
             if not self._confirmed:
@@ -144,7 +149,7 @@ class Growth:
             return False
         self._tested_at = clock_s
         rise = self.trend.grown_bytes or 0.0
-        self._confirmed = exact >= self._last - rise / 2
+        self._confirmed, self._verdict = exact >= self._last - rise / 2, None
         return self._confirmed and self._judge(clock_s)
 
     def settle_without(self, clock_s: float, error: float) -> bool:
@@ -157,6 +162,7 @@ class Growth:
         if self._tested_at >= self._asked_at:
             return False  # it did come, and did not confirm
         self._confirmed = (self.trend.grown_bytes or 0.0) >= 2 * error
+        self._verdict = None
         return self._confirmed and self._judge(clock_s)
 
 

@@ -70,14 +70,17 @@ def climb_of(window: Sequence[int], least: int) -> Climb | None:
         steps = list(map(sub, curve[1:], curve))
         whole = curve[-1] - curve[0]
         largest = max(steps)
+        after = steps.index(largest) + 1
         if largest <= (JUMP if count >= FEW else YOUNG_JUMP) * whole:
-            break
-        start += steps.index(largest) + 1  # what came after the jump may still climb
+            half = count // 2
+            first, second = curve[half] - curve[0], curve[-1] - curve[half]
+            if second * half >= KEEPS * first * (count - 1 - half):
+                break
+            if after > count // 4:
+                return None
+        # What came after a jump, or after a steep beginning, may still climb evenly.
+        start += after
         reached = list(accumulate(window[start:], max))
-    half = count // 2
-    first, second = curve[half] - curve[0], curve[-1] - curve[half]
-    if second * half < KEEPS * first * (count - 1 - half):
-        return None
     quarter = max(1, count // 4)
     if (curve[-1] - curve[-1 - quarter]) * (count - 1) < STOPPED * whole * quarter:
         return None
@@ -86,10 +89,10 @@ def climb_of(window: Sequence[int], least: int) -> Climb | None:
     return Climb(start, count, rate, spread) if rate > 0 else None
 
 
-def falls(window: Sequence[int], by_kib: float) -> bool:
-    """Whether the floor ever fell by more."""
+def deepest_fall(window: Sequence[int]) -> int:
+    """By how much the floor fell at most, in KiB."""
     deepest: int = max(map(sub, accumulate(window, max), window))
-    return deepest > by_kib
+    return deepest
 
 
 def rate_of(floors: Sequence[int]) -> float:
@@ -99,10 +102,8 @@ def rate_of(floors: Sequence[int]) -> float:
     return (sum(floors[-third:]) - sum(floors[:third])) / (third * max(1, count - third))
 
 
-def pace(window: Sequence[int]) -> float | None:
-    """KiB a floor at which a window climbs, its largest jumps left out; None if it is too short."""
-    if len(window) < JUMPS + 3:
-        return None
+def pace(window: Sequence[int]) -> float:
+    """KiB a floor at which a window of 4 or more climbs, its largest jumps left out."""
     steps: list[int] = sorted(map(sub, window[1:], window))
     return sum(steps[:-JUMPS]) / (len(steps) - JUMPS)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from memtop.probe.sample import (
     Activity,
+    Cgroup,
     Facts,
     Host,
     Identity,
@@ -47,6 +48,9 @@ class FakeProcess:
     rights: tuple[str, ...] | None = ("smaps", "memory", "attach")
     swap_kib: int | None = 0
     peak_kib: int | None = None
+    address_space_bytes: int | None = None
+    pod: Pod | None = None
+    pss_kib: int | None = None
     kernel: bool = False
     reported: dict[str, object] = field(default_factory=dict)
 
@@ -67,6 +71,7 @@ class FakeSource:
         self.host = host
         self.wanted = Wanted()
         self.processes: dict[int, FakeProcess] = {}
+        self.cgroups: list[Cgroup] = []
         self._begin_at = now
         self._clock_s = 0.0
         self._step_s = step_s
@@ -145,12 +150,16 @@ class FakeSource:
                 process.user,
                 process.exe,
                 process.cgroup,
-                Pod(container=process.container) if process.container else None,
+                process.pod or (Pod(container=process.container) if process.container else None),
                 process.rights,
+                process.address_space_bytes,
             )
             if _changed(process, "facts", fact):
                 facts.append(fact)
-            use = Usage(process.identity, process.swap_kib, process.peak_kib)
+            if pid in wanted.exact:
+                usage.append(Usage(process.identity, exact_rss_kib=process.rss_kib))
+            pss_kib = process.pss_kib if wanted.pss else None
+            use = Usage(process.identity, process.swap_kib, process.peak_kib, pss_kib)
             if pid in wanted.pids and _changed(process, "usage", use):
                 usage.append(use)
         sample = Sample(
@@ -163,6 +172,7 @@ class FakeSource:
             activity=tuple(activity),
             facts=tuple(facts),
             usage=tuple(usage),
+            cgroups=tuple(self.cgroups),
         )
         self._ended.clear()
         self._clock_s += self._step_s

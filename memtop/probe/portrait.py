@@ -19,8 +19,9 @@ from typing import Literal, NamedTuple
 
 from memtop.errors import MemtopError
 from memtop.probe import elf, parse
-from memtop.probe.handle import READ, read
+from memtop.probe.handle import READ
 from memtop.probe.host import HostReader
+from memtop.probe.own import SYS_ADMIN, SYS_PTRACE, Standing, read_standing
 from memtop.probe.pods import container_of
 from memtop.probe.sample import Identity
 from memtop.secrets import MASK, mask_argv
@@ -33,8 +34,6 @@ UNSURE = 1024  # a secret that is cut may not be recognized: so much before a cu
 Limit = int | Literal["unlimited"] | None  # None: not known
 Right = Literal["smaps", "memory", "attach", "owner"]
 Missing = tuple[str, Right | None, str]
-_SYS_PTRACE, _SYS_ADMIN = 19, 21  # include/uapi/linux/capability.h
-_INITIAL_PIDS = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 _LIMITS = {
     "Max address space": "address_space",
@@ -85,41 +84,6 @@ class Portrait:
     missing: tuple[Missing, ...]
 
 
-class Standing(NamedTuple):
-    """What memtop itself may do: its user, capabilities (bits), Yama's ptrace_scope, where it is.
-
-    `container`: `kubernetes`, `docker` (or the like) or None; `node`: it sees the host's PIDs.
-    """
-
-    uid: int
-    capabilities: int
-    yama: int = 0
-    container: str | None = None
-    node: bool = False
-
-    def has(self, capability: int) -> bool:
-        """Whether a capability is effective."""
-        return bool(self.capabilities >> capability & 1)
-
-
-def read_standing() -> Standing:
-    """The standing of this process; what cannot be read counts as not there."""
-    capabilities = parse.parse_keyed(_own("/proc/self/status")).get("CapEff", "0")
-    yama = _number(_own("/proc/sys/kernel/yama/ptrace_scope")) or 0
-    container = None
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
-        container = "kubernetes"
-    elif any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))) or container_of(
-        parse.parse_cgroup(_own("/proc/self/cgroup"))
-    ):
-        container = "docker"
-    try:
-        is_node = os.readlink("/proc/self/ns/pid") == _INITIAL_PIDS
-    except OSError:
-        is_node = False
-    return Standing(os.geteuid(), int(capabilities, 16), yama, container, is_node)
-
-
 def read_portrait(
     root: str, identity: Identity, mask: Iterable[Pattern[str]] = ()
 ) -> Portrait | None:
@@ -154,11 +118,11 @@ def advice(portrait: Portrait, standing: Standing | None = None) -> str | None:
     rights = {right for _, right, _ in portrait.missing} - {None}
     if standing.yama >= 3:
         rights -= {"memory", "attach"}
-    if not rights or (standing.uid == 0 and standing.has(_SYS_ADMIN)):
+    if not rights or (standing.uid == 0 and standing.has(SYS_ADMIN)):
         return None
     if standing.container is None:
         return f"sudo memtop --pid {portrait.identity.pid}" if standing.uid else None
-    refused = standing.uid == 0 and standing.has(_SYS_PTRACE)  # by AppArmor, seccomp, a namespace
+    refused = standing.uid == 0 and standing.has(SYS_PTRACE)  # by AppArmor, seccomp, a namespace
     if standing.container != "kubernetes":
         grant = "--privileged" if refused else "--user=0 --cap-add=SYS_PTRACE"
         return f"docker run --rm -it --pid=container:CONTAINER {grant} IMAGE memtop"
@@ -283,12 +247,12 @@ class _Painter:
             reason = f"kernel.yama.ptrace_scope is {standing.yama}"
         elif right == "owner":
             reason = f"belongs to {self._owner}; needs that user or CAP_DAC_READ_SEARCH"
-        elif standing.has(_SYS_PTRACE):
-            reason = "refused although CAP_SYS_PTRACE is held: security module or user namespace"
+        elif standing.has(SYS_PTRACE):
+            reason = "refused although CAPSYS_PTRACE is held: security module or user namespace"
         elif standing.uid == self._uid:
             reason = "has capabilities that memtop has not, or is not dumpable"
         else:
-            reason = f"belongs to {self._owner}; needs CAP_SYS_PTRACE"
+            reason = f"belongs to {self._owner}; needs CAPSYS_PTRACE"
         self._missing.append((what, right, reason))
 
     def _try_memory(self) -> None:
@@ -300,7 +264,7 @@ class _Painter:
             os.close(os.open("mem", READ, dir_fd=self._folder))
         except PermissionError:
             self._refuse("memory", "memory")
-            if self._exe is None or not self._standing.has(_SYS_PTRACE):
+            if self._exe is None or not self._standing.has(SYS_PTRACE):
                 self._refuse("actions", "attach")
         except OSError:
             pass
@@ -386,10 +350,3 @@ def _boot_at(root: str) -> float | None:
         return HostReader(root).boot_at
     except MemtopError:
         return None
-
-
-def _own(path: str) -> bytes:
-    try:
-        return read(path)
-    except OSError:
-        return b""

@@ -71,6 +71,7 @@ class MemtopApp(App[None]):
         ascii_only: bool = False,
         sampling: bool = True,
         read_only: bool = False,
+        is_guest: bool = False,
         portrait_root: str | None = None,
         rebind: Mapping[str, str] | None = None,
     ) -> None:
@@ -91,7 +92,7 @@ class MemtopApp(App[None]):
         if rebind:
             self.set_keymap(dict(rebind))
         self.failure: Exception | None = None
-        self._main = MainScreen(state, view)
+        self._main = MainScreen(state, view, is_guest=is_guest)
         self._sampling = sampling
         self._tracker = tracker
         self._source = source

@@ -14,6 +14,7 @@ from memtop.model.query import View
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
 from memtop.paths import create, create_somewhere
+from memtop.probe.own import is_guest
 from memtop.probe.source import Source
 from memtop.tui.app import MemtopApp
 from memtop.tui.keys import KEYS, PRESETS
@@ -39,6 +40,7 @@ def _app(
         ascii_only=options.ascii,
         sampling=sampling,
         read_only=options.read_only,
+        is_guest=source.live and is_guest(),
         portrait_root=None if options.fake else options.procfs,
         rebind=_rebindings(options.settings),
     )

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from memtop.probe import elf, parse
-from memtop.probe.portrait import MAX_READ, Standing, advice, read_portrait, read_standing
+from memtop.probe.own import Standing, read_standing
+from memtop.probe.portrait import MAX_READ, advice, read_portrait
 from memtop.probe.sample import Identity
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a Linux /proc")

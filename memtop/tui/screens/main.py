@@ -14,7 +14,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 
+from memtop import units
 from memtop.model.filter import EVERYTHING, is_growing
+from memtop.model.limits import headroom_bytes
 from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
 from memtop.probe.sample import Identity, Wanted
@@ -32,7 +34,8 @@ from memtop.tui.widgets.table import ProcessTable
 
 REORDER_EVERY_S = 5.0
 HANDS_OFF_S = 2.0
-MESSAGE_STAYS_S = 4.0
+MESSAGE_STAYS_S, WARNING_STAYS_S = 4.0, 20.0
+HEADROOM_TIMES = 3  # a guest wants so many times its own RSS left in the pod
 TINY_ROWS = 14
 TEAM_READ = 200  # shared memory of so many members is read while their group is looked at
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
@@ -47,7 +50,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         Binding("escape", "end_filter(False)", "clear the filter", show=False, priority=True),
     ]
 
-    def __init__(self, state: State, view: View) -> None:
+    def __init__(self, state: State, view: View, *, is_guest: bool = False) -> None:
         super().__init__()
         self._state = state  # the newest one
         self._shown = state  # the one on show: an older one while paused
@@ -57,6 +60,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         self._touched_at = 0.0
         self._follow = False
         self._paused = False
+        self._is_guest = is_guest  # in somebody's pod, and nothing was said about it yet
         self._message = ("", False, 0.0)
 
     def compose(self) -> ComposeResult:
@@ -94,6 +98,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
             self._show_frame()
             return
         self.app.look(self.wanted())  # type: ignore[attr-defined]
+        self._warn_of_headroom()
         before, self._shown = self._shown, state
         now = monotonic()
         if now - self._sorted_at >= REORDER_EVERY_S and now - self._touched_at >= HANDS_OFF_S:
@@ -101,6 +106,19 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         elif state.children is not before.children or self._view.filter or self._view.python:
             self._arrange(sort=False)
         self._show()
+
+    def _warn_of_headroom(self) -> None:
+        """Once, as a guest: that the pod has hardly room for memtop itself."""
+        state = self._state
+        own = state.rows.get(state.own) if state.own else None
+        if not self._is_guest or own is None or not own.rss_kib or not state.limits:
+            return
+        self._is_guest = False
+        left = headroom_bytes(state.limits.values(), state.limit_of(own))
+        if left is not None and left < HEADROOM_TIMES * own.rss_kib * 1024:
+            words = f"only {units.size(max(0, left) / 1024)} left in this pod"
+            taken = f"memtop takes {units.size(own.rss_kib)} and is killed first"
+            self.say(f"{words}; {taken}", warning=True, stays_s=WARNING_STAYS_S)
 
     def wanted(self) -> Wanted:
         """What the sampler is to read every tick."""
@@ -170,9 +188,9 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
             warning=warning,
         )
 
-    def say(self, message: str, *, warning: bool = False) -> None:
+    def say(self, message: str, *, warning: bool = False, stays_s: float = MESSAGE_STAYS_S) -> None:
         """Say something in the second line for a few seconds."""
-        self._message = (message, warning, monotonic() + MESSAGE_STAYS_S)
+        self._message = (message, warning, monotonic() + stays_s)
         self._show_frame()
 
     # -- keys ------------------------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""memtop's own place: what it may do, whether it is a guest in a pod, and how it makes way there.
+
+A guest's memory counts in the pod of its host. If that runs full, the kernel is to kill the guest:
+raising one's own oom_score_adj needs no right (fs/proc/base.c: only lowering does).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from memtop.probe import parse
+from memtop.probe.handle import read
+from memtop.probe.pods import container_of
+
+SYS_PTRACE, SYS_ADMIN = 19, 21  # include/uapi/linux/capability.h
+_INITIAL_PIDS = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+GIVES_WAY = 1000  # OOM_SCORE_ADJ_MAX, include/uapi/linux/oom.h
+
+
+class Standing(NamedTuple):
+    """What memtop itself may do: its user, capabilities (bits), Yama's ptrace_scope, where it is.
+
+    `container`: `kubernetes`, `docker` (or the like) or None; `node`: it sees the host's PIDs.
+    """
+
+    uid: int
+    capabilities: int
+    yama: int = 0
+    container: str | None = None
+    node: bool = False
+
+    def has(self, capability: int) -> bool:
+        """Whether a capability is effective."""
+        return bool(self.capabilities >> capability & 1)
+
+
+def read_standing() -> Standing:
+    """The standing of this process; what cannot be read counts as not there."""
+    capabilities = parse.parse_keyed(_own("/proc/self/status")).get("CapEff", "0")
+    yama = _scope(_own("/proc/sys/kernel/yama/ptrace_scope"))
+    container = None
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        container = "kubernetes"
+    elif any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))) or container_of(
+        parse.parse_cgroup(_own("/proc/self/cgroup"))
+    ):
+        container = "docker"
+    try:
+        is_node = os.readlink("/proc/self/ns/pid") == _INITIAL_PIDS
+    except OSError:
+        is_node = False
+    return Standing(os.geteuid(), int(capabilities, 16), yama, container, is_node)
+
+
+def is_guest(standing: Standing | None = None) -> bool:
+    """Whether memtop runs in a container: by its environment, cgroup, or PID namespace."""
+    standing = standing or read_standing()
+    return standing.container is not None or not standing.node
+
+
+def give_way(path: str = "/proc/self/oom_score_adj") -> bool:
+    """Make memtop the first to be killed when memory runs out; False if that was not possible."""
+    try:
+        with open(path, "r+b", buffering=0) as file:
+            if int(file.read()) < GIVES_WAY:
+                file.seek(0)
+                file.write(b"%d" % GIVES_WAY)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _scope(raw: bytes) -> int:
+    word = raw.strip()
+    return int(word) if word.isdigit() else 0
+
+
+def _own(path: str) -> bytes:
+    try:
+        return read(path)
+    except OSError:
+        return b""
