@@ -51,11 +51,12 @@ _KIB_A_FLOOR_S = 3600 / 1024  # to MiB an hour
 class Verdict:
     """What is known of a series; also readable like a mapping.
 
-    `since_s` is when the growth began and `grown_mib` by how much the floor has risen since.
-    `slope_mib_h` is the median of the slopes between all pairs of floors of a window, and half of
-    these slopes lie within `spread_mib_h`. `confidence` is the share of pairs that rise less that
-    of pairs that fall, times n / (n + 1) where n windows of different length agree. Where nothing
-    climbs it says how much has been seen of the shortest window that could show a leak.
+    `since_s` is when the growth began and `grown_mib` by how much the floor has risen since then.
+    `slope_mib_h` is the median of the slopes between floors far apart, `spread_mib_h` the least
+    and the greatest of them; the true slope of a leak lies between them in about 3 of 4 cases.
+    `confidence` is the share of those slopes that are positive, less the share of negative ones,
+    times n / (n + 1) where n windows of different length agree. Where nothing climbs it says how
+    much has been seen of the shortest time that could show a leak.
     """
 
     growing: bool
@@ -325,8 +326,8 @@ class GrowthDetector:
         slopes = slopes_of(floors)
         count = len(slopes)
         scale = _KIB_A_FLOOR_S / (self._floor_s * (1 << level))
-        agreeing = flags.bit_count()
         trend = (count - bisect_right(slopes, 0) - bisect_left(slopes, 0)) / count
+        agreeing = flags.bit_count()
         growing = bool(self._passing)
         return Verdict(
             growing,
@@ -334,7 +335,7 @@ class GrowthDetector:
             slopes[count // 2] * scale,
             self._since_s if growing else None,
             max(0, self._window(0)[-1] - self._from_kib) / 1024 if growing else None,
-            (slopes[count // 4] * scale, slopes[count - 1 - count // 4] * scale),
+            (slopes[0] * scale, slopes[-1] * scale),
             max(0.0, trend) * agreeing / (agreeing + 1),
         )
 

@@ -358,6 +358,10 @@ class _Arranger:
 def _label(row: Row, layout: str) -> str:
     if layout == "user":
         return f"user {row.user}" if row.user else "user not known"
+    if row.pod_name:
+        namespace = f"{row.namespace}/" if row.namespace else ""
+        container = f" {row.container}" if row.container else ""
+        return f"pod {namespace}{row.pod_name}{container}"
     if row.container:
         return f"container {row.container}"
     return "no container" if row.cgroup is not None else "container not known"

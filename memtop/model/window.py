@@ -8,8 +8,7 @@ KiB a floor. Nothing here remembers anything or knows what a floor is in seconds
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
-from operator import add, mul, sub
+from operator import mul, sub
 from typing import NamedTuple
 
 RISE_KIB = 512  # a rise that matters: more than an idle interpreter wanders,
@@ -51,8 +50,7 @@ def climb_of(window: Sequence[int], least: int) -> Climb | None:
     rise = newest - min(window)
     if rise < RISE_KIB or rise < RISE_SHARE * newest or count < least:
         return None
-    reached = list(accumulate(window, max))
-    deepest = max(map(sub, reached, window))
+    deepest = deepest_fall(window)
     if deepest > WOBBLES * rise:
         return None
     start = 0
@@ -64,34 +62,58 @@ def climb_of(window: Sequence[int], least: int) -> Climb | None:
             return None
         # The nearest curve that never falls: midway between what was reached before and what it
         # never falls below later. It leaves out the noise and keeps the jumps. (Doubled.)
-        kept = list(accumulate(reversed(floors), min))
-        kept.reverse()
-        curve = list(map(add, reached, kept))
+        kept = _reached([-kib for kib in reversed(floors)])
+        curve = list(map(sub, _reached(floors), reversed(kept)))
         steps = list(map(sub, curve[1:], curve))
         whole = curve[-1] - curve[0]
         largest = max(steps)
         after = steps.index(largest) + 1
         if largest <= (JUMP if count >= FEW else YOUNG_JUMP) * whole:
-            half = count // 2
-            first, second = curve[half] - curve[0], curve[-1] - curve[half]
-            if second * half >= KEEPS * first * (count - 1 - half):
+            if not _bends_over(curve):
                 break
             if after > count // 4:
                 return None
         # What came after a jump, or after a steep beginning, may still climb evenly.
         start += after
-        reached = list(accumulate(window[start:], max))
-    quarter = max(1, count // 4)
-    if (curve[-1] - curve[-1 - quarter]) * (count - 1) < STOPPED * whole * quarter:
-        return None
     rate = rate_of(floors)
-    spread = whole * whole / sum(map(mul, steps, steps))
-    return Climb(start, count, rate, spread) if rate > 0 else None
+    if rate <= 0 or _has_stopped(curve):
+        return None
+    return Climb(start, count, rate, whole * whole / sum(map(mul, steps, steps)))
+
+
+def _reached(floors: Sequence[int]) -> list[int]:
+    """The highest so far (quicker than itertools.accumulate with max)."""
+    top, tops = floors[0], []
+    for kib in floors:
+        if kib > top:
+            top = kib
+        tops.append(top)
+    return tops
+
+
+def _bends_over(curve: Sequence[int]) -> bool:
+    """Whether the second half climbs slower than the first, as a warm-up does."""
+    half, end = len(curve) // 2, len(curve) - 1
+    first, second = curve[half] - curve[0], curve[end] - curve[half]
+    return second * half < KEEPS * first * (end - half)
+
+
+def _has_stopped(curve: Sequence[int]) -> bool:
+    """Whether the last quarter hardly climbs."""
+    end = len(curve) - 1
+    quarter = max(1, len(curve) // 4)
+    last = curve[end] - curve[end - quarter]
+    return last * end < STOPPED * (curve[end] - curve[0]) * quarter
 
 
 def deepest_fall(window: Sequence[int]) -> int:
     """By how much the floor fell at most, in KiB."""
-    deepest: int = max(map(sub, accumulate(window, max), window))
+    top, deepest = window[0], 0
+    for kib in window:
+        if kib > top:
+            top = kib
+        elif top - kib > deepest:
+            deepest = top - kib
     return deepest
 
 
@@ -109,13 +131,13 @@ def pace(window: Sequence[int]) -> float:
 
 
 def slopes_of(floors: Sequence[int]) -> list[float]:
-    """The slopes of all pairs at least half a window apart, KiB a floor, the least first.
+    """The slopes of all pairs at least two thirds apart, KiB a floor, the least first.
 
     Theil and Sen take all pairs; near ones say little but noise.
     """
     count = len(floors)
     slopes: list[float] = []
-    for apart in range(max(1, count // 2), count):
+    for apart in range(max(1, 2 * count // 3), count):
         slopes += [(b - a) / apart for a, b in zip(floors, floors[apart:], strict=False)]
     slopes.sort()
     return slopes
@@ -123,13 +145,13 @@ def slopes_of(floors: Sequence[int]) -> list[float]:
 
 def shape_of(window: Sequence[int], from_birth: bool) -> str:
     """The word for a window that does not climb evenly; `from_birth` if the series began in it."""
-    matters = max(SHAPE_KIB, SHAPE_SHARE * max(window))
     if from_birth:  # how a life began says nothing about now
         window = window[len(window) // 4 :]
-    if max(window) - min(window) < matters:
+    most = max(window)
+    matters = max(SHAPE_KIB, SHAPE_SHARE * most)
+    if most - min(window) < matters:
         return "steady"
-    fell = max(map(sub, accumulate(window, max), window))
-    rose = max(map(sub, window, accumulate(window, min)))
+    fell, rose = deepest_fall(window), deepest_fall([-kib for kib in window])
     if fell >= matters:
         if window[-1] <= window[0] - fell / 2 and rose < fell / 2:
             return "shrinking"

@@ -204,7 +204,7 @@ def _process(
         total = "  each ≈ " + units.size(group.median_kib).removesuffix(" MiB")
     room = slot.width - len(guide) - len(total)
     shown = fit(name, max(1, room)).rstrip()
-    if room < len(total) + 8:
+    if total and room < cell_width(name):
         room, total = slot.width - len(guide), ""
     role = "bright" if _tone(line, members, scene.state) in WARM else "dim"
     return [(guide, "faint"), (fit(shown + total, slot.width - len(guide)), role)]
@@ -347,8 +347,8 @@ def _group_words(group: Group, state: State, room: int = 40) -> tuple[str, str, 
         )
     if group.finding == "many-processes":
         more = group.births - group.deaths
-        tail = f" {units.signed(more, 0)}" if more else ""
-        return "≡", "many processes" + tail, "rising"
+        words = "many processes" + (f" {units.signed(more, 0)}" if more else "")
+        return "≡", words if len(words) <= room else "many processes", "rising"
     if not group.members:
         return "–", "none alive", "faint"
     if worst is not None:

@@ -11,11 +11,12 @@ from statistics import median
 from memtop import units
 from memtop.model.groups import WINDOW_S, Group
 from memtop.model.state import Row, State
-from memtop.render.cells import Cell
+from memtop.render.cells import Cell, process_name
 from memtop.render.escape import visible
 
 BAR_CELLS = 12
 SPREAD_CLASSES = 4
+ALIKE_WITHIN = 0.1  # sizes that differ by less need no classes
 
 
 def members_of(group: Group, state: State) -> list[Row]:
@@ -30,7 +31,7 @@ def group_title(group: Group, state: State) -> list[Cell]:
     words = [(f"{len(group.members)} × {visible(group.label)}", "strong")]
     whose = f"of {group.parent.pid}"
     if parent is not None:
-        whose += f" {visible(parent.name)}"
+        whose += f" {process_name(parent, short=True)[:24]}"
     words.append((f"   {whose}", "dim"))
     if group.framework:
         words.append((f"   framework {group.framework}", "dim"))
@@ -104,7 +105,7 @@ def _spread_lines(rows: list[Row]) -> list[list[Cell]]:
     about = "" if off < 1024 else f" ± {units.size(off)}"
     lines: list[list[Cell]] = [[(f"{units.size(middle)}{about} each", "text")]]
     low, high = sizes[0], sizes[-1]
-    if len(sizes) < 4 or high - low < max(1024, 0.02 * high):
+    if len(sizes) < 4 or high - low < max(4096, ALIKE_WITHIN * high):
         return lines
     step = max(1, -(-(high - low + 1) // SPREAD_CLASSES))
     most = 0
@@ -134,7 +135,7 @@ def _share_lines(group: Group, rows: list[Row]) -> list[list[Cell]]:
     if number < 2:
         return []
     lines: list[list[Cell]] = [
-        [(f"pages that they share are counted {number} times in the sum", "dim")]
+        [(f"shared pages are counted {number} times in this sum", "dim")]
     ]
     known = sum(row.pss_kib is not None for row in rows)
     if group.pss_kib is not None:

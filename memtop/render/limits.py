@@ -81,9 +81,9 @@ def _fit_lines(capacity: Capacity, limit: Limit, state: State) -> list[list[Cell
     sums = f"({_mib(capacity.limit_bytes)} − {_mib(taken)}) ÷ {_mib(worst)} = {whole:.1f}"
     return [
         [(" how many more fit", "dim")],
-        _term("limit", _size(capacity.limit_bytes), file + _whose(limit)),
-        _term("taken by others", _size(taken), "own memory of all but the children"),
-        _term("child, at worst", _size(worst), source),
+        _term("limit", _whole(capacity.limit_bytes), file + _whose(limit)),
+        _term("taken by others", _whole(taken), "own memory of all but the children"),
+        _term("child, at worst", _whole(worst), source),
         [(" " + "─" * 66, "rule")],
         _term("fit in all", f"{capacity.fits_total}", sums),
         _term("running now", f"{capacity.children}", f"of {label}"),
@@ -100,12 +100,17 @@ def _term(label: str, value: str, source: str, role: str = "text") -> list[Cell]
     return [
         (f" {label:<17}", "dim"),
         (f"{value:>10}", role),
-        ("    " + fit(source, 38).rstrip(), "dim"),
+        ("    " + fit(source, 46).rstrip(), "dim"),
     ]
 
 
 def _size(bytes_: int) -> str:
     return units.size(bytes_ / 1024)
+
+
+def _whole(bytes_: int) -> str:
+    """A size in MiB, as arithmetic needs one unit."""
+    return f"{_mib(bytes_)} MiB"
 
 
 def _mib(bytes_: int) -> str:
@@ -180,7 +185,7 @@ def _case_lines(capacity: Capacity, width: int) -> list[list[Cell]]:
         size = round(need * scale)
         inside, outside = min(size, at_limit), max(0, size - at_limit)
         over = need - capacity.limit_bytes
-        words = f"fits, {_size(-over)} free" if over <= 0 else f"OOM kill, {_size(over)} over"
+        words = f"fits, {_whole(-over)} free" if over <= 0 else f"OOM kill, {_whole(over)} over"
         sign, role = ("=", "dim") if over <= 0 else ("▲▲", "leak")
         now = "running" if number == capacity.children else ""
         lines.append(
@@ -189,7 +194,7 @@ def _case_lines(capacity: Capacity, width: int) -> list[list[Cell]]:
                 ("━" * inside + " " * (at_limit - inside), "live"),
                 ("│", "faint"),
                 ("╍" * outside + " " * (cells - at_limit - outside), "rising"),
-                (f" {_size(need):>10}  ", "text"),
+                (f" {_whole(need):>10}  ", "text"),
                 (f"{sign:<3}{words}", role),
             ]
         )
@@ -202,7 +207,7 @@ def _others(state: State, here: Limit | None, width: int, room: int) -> list[lis
     limits.sort(key=lambda one: (-_share(one), one.cgroup.path))
     if not limits or room < 3:
         return []
-    name_width = max(16, width - 72)
+    name_width = max(16, width - 76)
     lines: list[list[Cell]] = [
         [
             (f" {'all cgroups with processes':<{name_width}}", "dim"),

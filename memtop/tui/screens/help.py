@@ -25,7 +25,8 @@ FILTER_HELP = (
     ("/pool_\\d+$/", "a regular expression"),
     ("rss>500m cpu>=50%", "columns; k m g, %, s m h"),
     ("user=root,www", "a column with alternatives"),
-    ("python growing", "a Python process; its floor rises"),
+    ("python growing", "a Python process; rising or leak-like"),
+    ("role=worker", "role, trend, framework, pod, container, …"),
 )
 READING = (
     ("▁▂▄▆▇", "rising", "growth above the lowest of 10 minutes;"),
@@ -33,10 +34,13 @@ READING = (
     ("▁▁▁▁▁", "rule", "steady: less than that is a hairline"),
     ("+6.1", "rising", "Δ: the floor of RSS rose by 6.1 MiB a minute,"),
     ("", "dim", "over the last 60 s; – before 20 s"),
-    ("Σ 12", "dim", "a folded row: sum of 12, the line of the fastest"),
-    ("~ new", "text", "too young for a rate"),
+    ("▲▲", "leak", "leak-like: its floor keeps rising, and RSS is exact"),
+    ("▲", "rising", "rising: too young to tell from a leak"),
+    ("≡", "rising", "many processes of one parent, none grows"),
+    ("~", "text", "warm-up, sawtooth, steps, new: no leak"),
+    ("40 ×", "dim", "the workers of one parent: sum and finding"),
+    ("Σ 12", "dim", "a folded row: sum of 12, the line of the worst"),
     ("× ended", "dim", "stays for 30 s"),
-    ("– closed", "faint", "its maps and open files need more rights"),
 )
 
 
