@@ -16,6 +16,7 @@ from typing import Any
 
 from memtop.model.window import (
     KEEPS,
+    WOBBLES,
     Climb,
     climb_of,
     deepest_fall,
@@ -113,6 +114,7 @@ class GrowthDetector:
         "_starts",
         "_t",
         "_told",
+        "_top_kib",
         "_verdict",
         "_words",
     )
@@ -122,8 +124,8 @@ class GrowthDetector:
         # pids far apart that are next to each other or at any stride. The binary digits of the
         # count say which levels get a floor.
         place = (phase * 2654435769 & 0xFFFFFFFF) * (SAMPLES << LEVELS - 1) >> 32
-        self._count, begun = divmod(place, SAMPLES)
-        self._offset, self._left = self._count, SAMPLES - begun
+        self._count, longer = divmod(place, SAMPLES)
+        self._offset, self._left = self._count, SAMPLES + longer  # until the floor is complete
         self._cells = array("i")  # level after level, as far as they exist
         self._low: float = _NO_FLOOR
         self._rss: float | None = None
@@ -133,7 +135,7 @@ class GrowthDetector:
         self._passing = self._rising = 0  # a bit for each level
         self._starts = 0  # four bits for each level: the floor with which its climb begins
         self._since_s = 0.0
-        self._from_kib = 0
+        self._from_kib = self._top_kib = 0  # the floors where the growth began, and the highest
         self._verdict = _NEW
         self._stale = False
         self._told = -1  # the count at which shapes were last looked at
@@ -159,7 +161,7 @@ class GrowthDetector:
         if n <= 0 or rss is None:
             return
         at, step = self._t, (t_seconds - self._t) / n
-        while n and (self._left != SAMPLES or n < SAMPLES):
+        while n and (self._low != _NO_FLOOR or n < SAMPLES):
             at += step
             self.add(at, rss)
             n -= 1
@@ -208,7 +210,7 @@ class GrowthDetector:
 
     def _push(self, kib: int, first: int) -> None:
         """Give a floor to a level, and to coarser ones what is complete there, and judge them."""
-        count, cells, level = self._count, self._cells, first
+        count, cells, level, newest = self._count, self._cells, first, kib
         self._count = count + (1 << first)
         while True:
             base = level * CELLS
@@ -224,6 +226,11 @@ class GrowthDetector:
             level += 1
         for judged in range(first, level + 1):
             self._judge(judged)
+        if self._passing or self._rising:
+            # Coarse levels learn late that all was given back.
+            self._top_kib = max(self._top_kib, newest)
+            if self._top_kib - newest > WOBBLES * (self._top_kib - self._from_kib):
+                self._passing = self._rising = 0
         self._stale = True
 
     def _rests(self, level: int, kib: int) -> bool:
@@ -245,7 +252,7 @@ class GrowthDetector:
     def _judge(self, level: int) -> None:
         """See what a level says that got a floor."""
         bit = 1 << level
-        was = self._passing
+        was = self._passing or self._rising
         self._passing &= ~bit
         self._rising &= ~bit
         window = self._window(level)
@@ -257,11 +264,12 @@ class GrowthDetector:
             return
         self._rising |= bit
         self._starts = self._starts & ~(15 << 4 * level) | climb.start << 4 * level
-        if climb.floors < GROWN_FLOORS:
-            return
-        self._passing |= bit
+        if climb.floors >= GROWN_FLOORS:
+            self._passing |= bit
         span_s = (climb.floors - 1 << level) * self._floor_s
         since_s = (self._closed_at or 0.0) - span_s
+        if not was:
+            self._top_kib = window[-1]
         if not was or since_s < self._since_s:
             self._since_s, self._from_kib = since_s, window[climb.start]
 
@@ -275,7 +283,8 @@ class GrowthDetector:
             note = coarser * CELLS + RING
             if cells[note] == _UNKNOWN:
                 past = self._window(coarser)
-                cells[note], cells[note + 1] = deepest_fall(past), int(pace(past))
+                cells[note] = min(_MOST_KIB, deepest_fall(past))
+                cells[note + 1] = max(-_MOST_KIB, min(_MOST_KIB, int(pace(past))))
             # What was given back before will be given back again: a cycle.
             if coarser <= level + COARSER and cells[note] > given_back:
                 return True

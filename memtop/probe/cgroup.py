@@ -26,6 +26,7 @@ MAX_READ = 1 << 14
 LIMIT_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
 USE_FILES = {1: "memory.usage_in_bytes", 2: "memory.current"}
 STAT = "memory.stat"
+TOTAL_LIMIT = "hierarchical_memory_limit"  # in memory.stat of v1
 _COUNTERS = {
     1: ("memory.kmem.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
     2: (
@@ -123,7 +124,7 @@ class CgroupFiles:
         if self._version == 2:
             return None
         stat = b"\n" + (self._text(STAT) or b"")
-        limit = _value(stat, b"hierarchical_memory_limit")
+        limit = _value(stat, TOTAL_LIMIT.encode())
         return None if limit is None or limit >= NO_LIMIT else limit
 
     def read(self, path: str, parent: str | None, stable: Stable, pod: Pod | None) -> Cgroup:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from memtop.probe import mounts, parse
 from memtop.probe.handle import close, slurp, slurp_whole
+from memtop.probe.host import may_trace
 from memtop.probe.mounts import Mount
 from memtop.probe.sample import Identity
 
@@ -189,8 +190,11 @@ class Finder:
         try:
             inside = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         except PermissionError:
+            why = (
+                "refused although CAP_SYS_PTRACE is held" if may_trace() else "needs CAP_SYS_PTRACE"
+            )
             raise Unknown(
-                f"no right to look into the container of PID {identity.pid} (needs CAP_SYS_PTRACE)"
+                f"no right to look into the container of PID {identity.pid} ({why})"
             ) from None
         try:
             for mount, root in reversed(shown):
@@ -231,7 +235,8 @@ class Finder:
             views = _views_below(self._cgroupfs, version, raw)
         for view in views:
             view.own_inode = own
-        return views
+        # The one that shows most comes first.
+        return sorted(views, key=lambda view: (-view.root.ups, len(view.root.names)))
 
     @contextmanager
     def _folder(self, identity: Identity) -> Iterator[int]:
@@ -257,7 +262,8 @@ def _hierarchy(folder: int) -> tuple[int, str]:
 def _memory_mounts(mountinfo: bytes, version: int) -> list[tuple[Mount, Place]]:
     """The mounts of the memory hierarchy, each with the cgroup that it shows."""
     found = []
-    for mount in mounts.parse_mountinfo(mountinfo):
+    lines = b"\n".join(line for line in mountinfo.split(b"\n") if b" - cgroup" in line)
+    for mount in mounts.parse_mountinfo(lines):
         if mount.kind == KINDS[version] and (version == 2 or "memory" in mount.options):
             try:
                 found.append((mount, place_of(mount.root)))

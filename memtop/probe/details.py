@@ -22,6 +22,7 @@ from re import Pattern
 from memtop.probe import parse
 from memtop.probe.cgroups import CgroupTable
 from memtop.probe.handle import slurp
+from memtop.probe.host import may_trace
 from memtop.probe.names import PodNames
 from memtop.probe.sample import Cgroup, Facts, Identity, Usage
 from memtop.secrets import mask_argv
@@ -32,7 +33,6 @@ MAX_COMMAND = 1 << 12  # bytes of a command line that are read; more than a scre
 PSS_MAX_RSS_KIB = 4 << 20  # a PSS read holds the target's lock 9 ms a GiB
 PSS_BUDGET_S = 0.02  # of reading smaps_rollup, each second
 _NOBODY = Identity(-1, -1)  # stands for a job that is nobody's
-_CAP_SYS_PTRACE = 19
 _ADDRESS_SPACE = b"Max address space"  # fs/proc/base.c: lnames
 
 
@@ -63,7 +63,7 @@ class DetailReader:
         self._exact_done: set[Identity] = set()
         self._pss_spent_s = 0.0
         self._pss_since = time.monotonic()
-        self._may_attach = _has_capability(_CAP_SYS_PTRACE)
+        self._may_attach = may_trace()
 
     def ask(self, kind: str, identities: Iterable[Identity], *, urgent: bool = False) -> None:
         """Queue reads of `kind`, `facts`, `usage` or `pss`; asked twice, one is done once."""
@@ -336,12 +336,3 @@ def _user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return str(uid)
-
-
-def _has_capability(number: int) -> bool:
-    try:
-        with open("/proc/self/status", "rb") as file:
-            effective = int(parse.parse_keyed(file.read())["CapEff"], 16)
-    except (OSError, ValueError, KeyError):
-        return False
-    return bool(effective >> number & 1)

@@ -24,8 +24,9 @@ MAX_KEPT = 4096
 MAX_ENVIRON = 1 << 16
 MAX_LOGS = 20_000  # names of log files and folders that are looked at
 NAMESPACE_FILE = "var/run/secrets/kubernetes.io/serviceaccount/namespace"
-# PROC_UTS_INIT_INO and PROC_PID_INIT_INO, include/linux/proc_ns.h
+# PROC_UTS_INIT_INO and so on, include/linux/proc_ns.h
 _HOST_UTS, _HOST_PIDS = "uts:[4026531838]", "pid:[4026531836]"
+_HOST_CGROUPS = "cgroup:[4026531835]"
 _HOSTNAME = re.compile(rb"(?:^|\0)HOSTNAME=([^\0]{1,253})(?:\0|$)")
 _HOST_NETWORK = "# Kubernetes-managed hosts file (host network)"
 
@@ -76,6 +77,8 @@ class PodNames:
 
     def _look(self, folder: int, told: Pod | None) -> Pod | None:
         """Everything that can be found out about one process."""
+        if told is None and self._sees_whole_paths():
+            return None
         mounted = _pod_of_mounts(folder)
         if told and mounted and told.uid and told.uid != mounted.uid:
             mounted = None  # a cluster within a container of another one
@@ -90,6 +93,10 @@ class PodNames:
             name=pod.name or self._host_name(folder),
             namespace=pod.namespace or self._service_account(folder),
         )
+
+    def _sees_whole_paths(self) -> bool:
+        """Whether a path that tells of no container means that there is none: on the node."""
+        return self._live and _is_on_node() and _link("/proc/self/ns/cgroup") == _HOST_CGROUPS
 
     def _look_at_self(self) -> None:
         """In a sidecar memtop's own environment may be the only one that it can read."""
@@ -177,9 +184,11 @@ def _pod_of_mounts(folder: int) -> Pod | None:
         raw = slurp_whole(folder, "mountinfo", mounts.MAX_MOUNTINFO)
     except OSError:
         return None
-    if b"/pods/" not in raw:
-        return None
-    return pods.pod_of_mounts(mount.root for mount in mounts.parse_mountinfo(raw))
+    # On a node there may be thousands of other lines.
+    likely = b"\n".join(
+        line for line in raw.split(b"\n") if b"/etc-hosts " in line or b"/containers/" in line
+    )
+    return pods.pod_of_mounts(mount.root for mount in mounts.parse_mountinfo(likely))
 
 
 def _read_inside(folder: int, path: str) -> bytes | None:

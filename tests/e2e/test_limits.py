@@ -25,7 +25,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 DATA = Path(__file__).parent.parent / "data" / "cgroups"
 CODE = Path(memtop.__file__).parent.parent
-V1 = Path("/sys/fs/cgroup/memory")
+IS_V1 = Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
+TOP = Path("/sys/fs/cgroup/memory" if IS_V1 else "/sys/fs/cgroup")
+LIMIT, SWAP = (
+    ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+    if IS_V1
+    else ("memory.max", "memory.swap.max")
+)
 UID = "8d9c5a52-1b1e-4c53-a4a5-0c0ffee0000{}"
 QOS = ("Burstable", "BestEffort", "Guaranteed")
 MIB = 1 << 20
@@ -115,12 +121,12 @@ def recorded(name: str, root: Path) -> tuple[Node, dict[int, str]]:
     params=["systemd-containerd", "systemd-crio", "cgroupfs-containerd", "cgroupfs-crio"]
 )
 def node(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Node, dict[int, str]]:
-    """One of the recorded Kubernetes nodes: 3 pods of 2 containers, with the kernel's own values."""
+    """One of the recorded Kubernetes nodes: 3 pods of 2 containers, in the kernel's words."""
     return recorded(request.param, tmp_path)
 
 
 def test_recorded_nodes(node):
-    """On each kind of node every container has its id, pod, class and limits, those of the pod too."""
+    """On each kind of node every container has its id, pod, class, own and tightest limit."""
     tree, paths = node
 
     seen = look(str(tree.proc), {"cgroupfs": str(tree.cgroup)})
@@ -153,6 +159,29 @@ def test_recorded_nodes(node):
         assert facts["pod"] == seen["cgroups"][facts["cgroup"]]["pod"]
 
 
+def test_recorded_nodes_as_json(node):
+    """`ps --json` tells the same: the tightest limit, and the file that it stands in."""
+    tree, paths = node
+    command = [sys.executable, "-m", "memtop", "ps", "--json"]
+    command += ["--procfs", str(tree.proc), "--cgroupfs", str(tree.cgroup)]
+
+    done = subprocess.run(command, cwd=CODE, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = {one["path"]: one for one in json.loads(done.stdout)["cgroups"]}
+
+    for path in paths.values():
+        cgroup = told[path]
+        number = int(cgroup["container"][0])
+        pod = (number - 1) // 2
+        limit = OWN[number] or POD[pod]
+        assert (cgroup["pod"], cgroup["qos"]) == (UID.format(pod), QOS[pod])
+        assert cgroup["limit_bytes"] == limit
+        assert cgroup["limit_from"] == (f"{path}/memory.max" if limit else None)
+        assert cgroup["working_set_bytes"] == cgroup["current_bytes"] > 8 * MIB
+        assert (cgroup["oom_kills"], cgroup["oom_group"]) == (0, False)
+        assert told[path.rpartition("/")[0]]["limit_bytes"] == POD[pod]
+
+
 def test_a_pod_may_be_tighter_than_its_containers(tmp_path):
     """When a container may use more than its pod, the limit of the pod is the tightest."""
     tree, paths = recorded("cgroupfs-containerd", tmp_path)
@@ -178,7 +207,8 @@ def test_names_of_a_recorded_node(node):
     (logs / "containers" / f"api-7d9f-x2x_prod_server-{id_}.log").write_text("")
     (logs / "containers" / "what_ever.log").write_text("")
     (tree.proc / str(third) / "mountinfo").write_text(
-        f"1 2 8:1 /var/lib/kubelet/pods/{UID.format(1)}/etc-hosts /etc/hosts rw - ext4 /dev/sda rw\n"
+        f"1 2 8:1 /var/lib/kubelet/pods/{UID.format(1)}/etc-hosts "
+        "/etc/hosts rw - ext4 /dev/sda rw\n"
         f"3 2 8:1 /k0s/kubelet/pods/{UID.format(1)}/containers/worker/0a1b2c3d "
         "/dev/termination-log rw - ext4 /dev/sda rw\n"
     )
@@ -235,18 +265,21 @@ def test_paths_that_lead_outside(tmp_path):
 
 
 @contextlib.contextmanager
-def made(*paths: str, **values: int) -> Iterator[list[Path]]:
-    """Real v1 memory cgroups below one of their own, which are taken away again."""
-    if os.geteuid() != 0 or not (V1 / "memory.limit_in_bytes").exists():
-        pytest.skip("needs root and the memory controller of cgroup v1")
-    top = V1 / f"memtop-{uuid.uuid4().hex[:8]}"
-    folders = [top, *(top / path for path in paths)]
+def made(*names: str) -> Iterator[list[Path]]:
+    """A real memory cgroup with others in it, which are taken away again."""
+    if os.geteuid() != 0 or not (TOP / "cgroup.procs").exists():
+        pytest.skip("needs root and cgroups")
+    top = TOP / f"memtop-{uuid.uuid4().hex[:8]}"
+    folders = [top, *(top / name for name in names)]
     try:
-        for folder in folders:
+        top.mkdir()
+        if not IS_V1:
+            (top / "cgroup.subtree_control").write_text("+memory")
+        for folder in folders[1:]:
             folder.mkdir()
         yield folders
-    except PermissionError as error:
-        pytest.skip(f"no cgroups can be made here: {error}")
+    except OSError as error:
+        pytest.skip(f"no memory cgroups can be made here: {error}")
     finally:
         deadline = time.monotonic() + 10
         for folder in reversed(folders):
@@ -262,10 +295,10 @@ def entering(folder: Path) -> tuple[str, ...]:
     return ("sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh")
 
 
-def test_real_limits_of_v1(children):
+def test_real_limits():
     """A limit, and what is used below it, on a real kernel; the tightest is that of the parent."""
     with made("inner") as (top, inner):
-        (top / "memory.limit_in_bytes").write_text(str(64 * MIB))
+        (top / LIMIT).write_text(str(64 * MIB))
         child = subprocess.Popen(
             [*entering(inner), sys.executable, "-c", HOLD, "20"], stdout=subprocess.PIPE
         )
@@ -284,7 +317,7 @@ def test_real_limits_of_v1(children):
     assert (cgroup["limit_bytes"], cgroup["unlimited"]) == (None, True)
     assert cgroup["parent"] == f"/{top.name}"
     above = seen["cgroups"][f"/{top.name}"]
-    assert (above["limit_bytes"], above["limit_file"]) == (64 * MIB, "memory.limit_in_bytes")
+    assert (above["limit_bytes"], above["limit_file"]) == (64 * MIB, LIMIT)
     assert tightest(seen["cgroups"], path) == 64 * MIB
     for one in (cgroup, above):
         assert 20 * MIB < one["floor_bytes"] <= one["current_bytes"] < 60 * MIB
@@ -296,9 +329,9 @@ def test_an_oom_kill_is_counted():
     """A process that is killed for memory appears in the count of its cgroup."""
     hog = "b = []\nwhile True: b.append(b'x' * (1 << 20))"
     with made("full") as (_, full):
-        (full / "memory.limit_in_bytes").write_text(str(32 * MIB))
+        (full / LIMIT).write_text(str(32 * MIB))
         with contextlib.suppress(OSError):
-            (full / "memory.memsw.limit_in_bytes").write_text(str(32 * MIB))
+            (full / SWAP).write_text(str(32 * MIB) if IS_V1 else "0")
         keeper = subprocess.Popen([*entering(full), "sleep", "99"])
         try:
             before = look()["cgroups"]
@@ -318,10 +351,31 @@ ROOT = """
 set -e
 mount --rbind / {root}
 mount -t proc proc {root}/proc
+"""
+CGROUPS = (
+    """
 mount -t tmpfs tmpfs {root}/sys/fs/cgroup
 mkdir {root}/sys/fs/cgroup/memory
 mount --bind {cgroup} {root}/sys/fs/cgroup/memory
 mount -o remount,bind,ro {root}/sys/fs/cgroup/memory
+"""
+    if IS_V1
+    else """
+umount -l {root}/sys/fs/cgroup
+mount --bind {cgroup} {root}/sys/fs/cgroup
+mount -o remount,bind,ro {root}/sys/fs/cgroup
+"""
+)
+# What kubelet mounts into a container, and what the service account knows.
+POD_FILES = """
+mkdir -p {folder}/pods/{uid}/containers/app
+touch {folder}/pods/{uid}/etc-hosts {folder}/pods/{uid}/containers/app/0a1b2c3d
+mount --bind {folder}/pods/{uid}/etc-hosts {root}/etc/passwd
+mount --bind {folder}/pods/{uid}/containers/app/0a1b2c3d {root}/etc/group
+mount -t tmpfs tmpfs {root}/run
+mkdir -p {root}/run/secrets/kubernetes.io/serviceaccount
+echo shop > {root}/run/secrets/kubernetes.io/serviceaccount/namespace
+export HOSTNAME=web-0
 """
 # What containerd gives a container by default.
 CAPABILITIES = (
@@ -333,17 +387,30 @@ CAPABILITIES = (
 class Pair:
     """Container A, whose first process is `pid`, and a way to run a command in a B beside it."""
 
-    def __init__(self, a: Path, b: Path, folder: Path, *, a_uid: int = 0) -> None:
-        self._b, self._folder = b, folder
+    def __init__(
+        self,
+        a: Path,
+        b: Path,
+        folder: Path,
+        *,
+        a_uid: int = 0,
+        private: bool = False,
+        in_pod: bool = False,
+    ) -> None:
+        self.above, self._b, self._folder = a.parent, b, folder
+        self._unshare = ("unshare", "--mount", *(["--cgroup"] if private else []))
         (folder / "a").mkdir()
         (folder / "b").mkdir()
-        begin = ROOT.format(root=folder / "a", cgroup=a)
+        begin = (ROOT + CGROUPS).format(root=folder / "a", cgroup=a)
+        if in_pod:
+            begin += POD_FILES.format(root=folder / "a", folder=folder, uid=UID.format(7))
         drop = f"--reuid {a_uid} --regid {a_uid} --clear-groups" if a_uid else ""
         begin += f"exec chroot {folder}/a setpriv {drop} --bounding-set={CAPABILITIES} sleep 99"
         self._process = subprocess.Popen(
             [
                 *entering(a),
-                *"unshare --pid --fork --kill-child --mount --ipc --uts --propagation private".split(),
+                *(*self._unshare, *"--pid --fork --kill-child --ipc --uts".split()),
+                *("--propagation", "private"),
                 *("sh", "-c", begin),
             ],
             stderr=subprocess.PIPE,
@@ -353,14 +420,14 @@ class Pair:
 
     def look(self, *, ptrace: bool) -> Any:
         """What a source tells in B: A's PIDs and another root, in a cgroup of its own."""
-        begin = ROOT.format(root=self._folder / "b", cgroup=self._b)
+        begin = (ROOT + CGROUPS).format(root=self._folder / "b", cgroup=self._b)
         more = ",+sys_ptrace" if ptrace else ""
         begin += (
             f"exec chroot {self._folder}/b sh -c 'cd {CODE}; exec \"$@\"' sh "
             f'setpriv --inh-caps=-all --bounding-set={CAPABILITIES}{more} "$@"'
         )
         join = ("nsenter", "--target", str(self.pid), "--pid", "--ipc", "--uts", "--")
-        own = ("unshare", "--mount", "--propagation", "private", "sh", "-c", begin, "sh")
+        own = (*self._unshare, "--propagation", "private", "sh", "-c", begin, "sh")
         return look(prefix=(*entering(self._b), *join, *own))
 
     def end(self) -> None:
@@ -387,7 +454,7 @@ def pair(tmp_path):
     """Two containers in one pod: A may use 96 MiB, B as much as it likes."""
     opened = []
     with made("a", "b") as (_, a, b):
-        (a / "memory.limit_in_bytes").write_text(str(96 * MIB))
+        (a / LIMIT).write_text(str(96 * MIB))
 
         def open_pair(**options):
             opened.append(Pair(a, b, tmp_path, **options))
@@ -412,11 +479,35 @@ def test_a_sidecar_sees_the_limit_of_the_other_container(pair):
     assert seen["cgroups"][b]["current_bytes"] > seen["cgroups"][a]["current_bytes"]
 
 
+def test_private_cgroup_namespaces(pair):
+    """With paths such as `/../a` the limits are still those of the right container."""
+    both = pair(private=True)
+    seen = both.look(ptrace=True)
+
+    assert seen["facts"]["1"]["cgroup"] == "/../a"
+    a, b = seen["cgroups"]["/../a"], seen["cgroups"]["/"]
+    assert (a["limit_bytes"], a["parent"]) == (96 * MIB, None)
+    assert (b["limit_bytes"], b["unlimited"]) == (None, True)
+    assert b["current_bytes"] > a["current_bytes"]
+
+
+def test_private_cgroup_namespaces_without_the_right(pair):
+    """memtop's own cgroup is `/` then, and lends its limit to nobody else."""
+    both = pair(private=True, a_uid=1000)
+    seen = both.look(ptrace=False)
+
+    a = seen["cgroups"]["/../a"]
+    assert (a["limit_bytes"], a["unlimited"]) == (None, False)
+    assert "needs CAP_SYS_PTRACE" in a["reason"]
+    assert seen["cgroups"]["/"]["unlimited"]
+
+
 def test_a_sidecar_is_told_of_the_limit_of_the_pod(pair):
     """The limit of a cgroup above that no mount shows is the tightest all the same."""
+    if not IS_V1:
+        pytest.skip("needs cgroup v1: v2 does not tell")
     both = pair()
-    above = V1 / Path(f"/proc/{both.pid}/cgroup").read_text().split(":memory:/")[1].split("/")[0]
-    (above / "memory.limit_in_bytes").write_text(str(80 * MIB))
+    (both.above / LIMIT).write_text(str(80 * MIB))
     seen = both.look(ptrace=True)
 
     a = seen["facts"]["1"]["cgroup"]
@@ -434,3 +525,67 @@ def test_without_the_right_the_limit_is_unknown(pair):
     assert a["reason"] == "no right to look into the container of PID 1 (needs CAP_SYS_PTRACE)"
     b = next(one for path, one in seen["cgroups"].items() if path.endswith("/b"))
     assert b["unlimited"]
+
+
+def test_names_of_a_real_pod(pair):
+    """Mounts, HOSTNAME and the service account of a real container tell whose it is."""
+    both = pair(in_pod=True)
+    seen = both.look(ptrace=True)
+
+    pod = seen["facts"]["1"]["pod"]
+    assert (pod["container"], pod["uid"]) == ("app", UID.format(7))
+    assert (pod["name"], pod["namespace"]) == ("web-0", "shop")
+    assert seen["cgroups"][seen["facts"]["1"]["cgroup"]]["pod"] == pod
+
+
+def test_names_without_the_right(pair):
+    """Pod and container are known without any right; the rest is not."""
+    both = pair(in_pod=True, a_uid=1000)
+    pod = both.look(ptrace=False)["facts"]["1"]["pod"]
+
+    assert (pod["container"], pod["uid"]) == ("app", UID.format(7))
+    assert (pod["name"], pod["namespace"]) == (None, None)
+
+
+def test_cgroups_come_and_go():
+    """A process that is moved takes its limit along; a cgroup that is removed is no more news."""
+    from memtop.probe.procfs import ProcfsSource
+    from memtop.probe.sample import Wanted
+
+    with made("one", "two") as (_, one, two):
+        (two / LIMIT).write_text(str(48 * MIB))
+        child = subprocess.Popen([*entering(one), "sleep", "99"])
+        source = ProcfsSource()
+        wanted = Wanted(pids=frozenset([child.pid]))
+        news: dict[str, list[Any]] = {}
+        where = []
+
+        def watch(until: Any) -> None:
+            deadline = time.monotonic() + 30
+            while not until():
+                assert time.monotonic() < deadline, (where, news.keys())
+                sample = source.sample(wanted)
+                for cgroup in sample.cgroups:
+                    news.setdefault(cgroup.path, []).append(cgroup)
+                where.extend(f.cgroup for f in sample.facts if f.identity.pid == child.pid)
+                time.sleep(0.2)
+
+        try:
+            paths = [f"/{one.parent.name}/{name}" for name in ("one", "two")]
+            watch(lambda: paths[0] in news)
+            (two / "cgroup.procs").write_text(str(child.pid))
+            one.rmdir()
+            watch(lambda: paths[1] in news)
+            assert where[-1] == paths[1]
+            assert news[paths[1]][-1].limit_bytes == 48 * MIB
+            assert all(cgroup.reason is None for cgroup in news[paths[0]])
+            (two / LIMIT).write_text(str(40 * MIB))
+            watch(lambda: news[paths[1]][-1].limit_bytes == 40 * MIB)
+            before = len(os.listdir("/proc/self/fd"))
+            child.kill()
+            child.wait()
+            watch(lambda: len(os.listdir("/proc/self/fd")) < before - 5)
+        finally:
+            child.kill()
+            child.wait()
+            source.close()

@@ -152,12 +152,18 @@ def test_exec_is_noticed(children, source_of, wait_until):
     assert child.pid in {s.identity.pid for s in born.started}
 
 
-def test_zombies_are_seen(children, source_of):
+def stat_of(pid):
+    """What the kernel says about a process."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read()
+
+
+def test_zombies_are_seen(children, source_of, wait_until):
     """A zombie is there, in state Z, and its memory is no news."""
     child = children.python(FORK_ZOMBIE)
     zombie = int(child.stdout.readline())
+    wait_until(lambda: ") Z " in stat_of(zombie))
     source = source_of()
-    os.waitid  # noqa: B018  (nobody waits: that is the point)
 
     sample = source.sample(Wanted())
 
