@@ -10,7 +10,9 @@ the machine's other processes out of them (needs root; without it they are in th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 WATCH_S = 160
+CGROUPS = Path("/sys/fs/cgroup/memory/services")  # cgroup v1; without it there are no limits
 # Package, module, and how its memory behaves; a module called main starts the rest of its package.
 PROCESSES = [
     ("tracker", "main", "calm"),
@@ -36,17 +39,22 @@ PROCESSES = [
     ("shop", "mailer", "calm"),
     ("relay", "main", "shrinks"),
     ("cache", "main", "calm"),
+    ("voice", "main", "storm"),
+    ("render", "main", "request"),
 ]
-# Name, cells, theme, ASCII, and the keys that are pressed first.
+LIMITS_MIB = {"tracker": 1536, "voice": 1024, "render": 704}
+# Name, cells, theme, ASCII, the keys that are pressed first, and whose subtree it is.
 PICTURES = [
-    ("main-120x40-dark", (120, 40), "dark", False, "down,down,enter"),
-    ("main-120x40-light", (120, 40), "light", False, "down,down,enter"),
-    ("main-160x48-dark", (160, 48), "dark", False, "down,down,enter"),
-    ("main-80x24-dark", (80, 24), "dark", False, "down,down"),
-    ("main-80x24-ansi", (80, 24), "ansi", False, "down,down"),
-    ("main-120x40-ascii", (120, 40), "ansi", True, "down,down,enter"),
-    ("detail-80x24-dark", (80, 24), "dark", False, "down,down,enter"),
-    ("signal-80x24-dark", (80, 24), "dark", False, "down,down,K,enter"),
+    ("group-120x40-dark", (120, 40), "dark", False, "down,down,enter", "voice"),
+    ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab", "render"),
+    ("main-120x40-dark", (120, 40), "dark", False, "down,down,down,enter"),
+    ("main-120x40-light", (120, 40), "light", False, "down,down,down,enter"),
+    ("main-160x48-dark", (160, 48), "dark", False, "down,down,down,enter"),
+    ("main-80x24-dark", (80, 24), "dark", False, "down,down,down"),
+    ("main-80x24-ansi", (80, 24), "ansi", False, "down,down,down"),
+    ("main-120x40-ascii", (120, 40), "ansi", True, "down,down,down,enter"),
+    ("detail-80x24-dark", (80, 24), "dark", False, "down,down,down,enter"),
+    ("signal-80x24-dark", (80, 24), "dark", False, "down,down,down,K,enter"),
     ("palette-80x24-dark", (80, 24), "dark", False, "colon"),
     ("help-120x40-dark", (120, 40), "dark", False, "question_mark"),
     ("filter-80x24-dark", (80, 24), "dark", False, "slash,p,o,o,l,space,r,s,s,greater_than_sign"),
@@ -54,7 +62,27 @@ PICTURES = [
     ("users-80x24-dark", (80, 24), "dark", False, "v,v"),
 ]
 BEHAVIOUR = """
-import os, subprocess, sys, time
+import multiprocessing, os, resource, subprocess, sys, time
+
+started = []
+
+def job(number):
+    with open('/proc/self/comm', 'w') as file: file.write('job_process')
+    kept = os.urandom(4096) * 256 * (12 + number % 4)
+    time.sleep(3600)
+
+def jobs(wanted):
+    while len(started) < wanted:
+        worker = multiprocessing.get_context('forkserver').Process(target=job, args=(len(started),))
+        worker.start()
+        started.append(worker)
+
+def request(age):
+    if age in started: return
+    started.append(age)
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+    code = "import time; page = b'x' * (290 << 20); time.sleep(%d)" % (20 if age < 100 else 3600)
+    subprocess.Popen([sys.executable, '-c', code, '--pdf'], preexec_fn=limit)
 
 def live(kind, below=()):
     for module, how in below:
@@ -68,6 +96,8 @@ def live(kind, below=()):
         if kind == 'swings': kept[40:] = mib(int(age) % 37)
         if kind == 'shrinks' and age > 80: del kept[50:]
         if kind == 'ends' and age > 135: os._exit(0)
+        if kind == 'storm' and age < 140: jobs(int(age / 5))
+        if kind == 'request' and int(age) in (60, 130): request(int(age))
         time.sleep(1)
 """
 
@@ -84,21 +114,66 @@ def write_services(folder: Path) -> None:
             if owner == package and name != "main"
         ]
         code = "import sys\nfrom behaviour import live\n"
-        code += f"live({kind!r}, {below!r})\n" if module == "main" else "live(sys.argv[2])\n"
+        call = f"live({kind!r}, {below!r})" if module == "main" else "live(sys.argv[2])"
+        code += f"if __name__ == '__main__': {call}\n"  # a forkserver imports it again
         (folder / package / f"{module}.py").write_text(code)
 
 
 def isolated() -> None:
-    """Start again in a PID namespace, where there is one to be had."""
+    """Start again in a PID namespace with memory cgroups, where there are some to be had."""
     if os.environ.get("MEMTOP_PICTURES") or os.geteuid() or not shutil.which("unshare"):
         return
     os.environ["MEMTOP_PICTURES"] = "1"
-    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable]
-    os.execvp(command[0], [*command, str(Path(__file__).resolve())])
+    # A shell is the first process there: what memtop starts itself would be its workers.
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "entrypoint.sh"]
+    made = make_cgroups()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            words = shlex.join([sys.executable, str(Path(__file__).resolve())])
+            (Path(folder) / "entrypoint.sh").write_text(f"{words}\nexit $?\n")
+            code = subprocess.run(command, cwd=folder).returncode
+    finally:
+        time.sleep(1)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    sys.exit(code)
 
 
-async def take() -> None:
-    """Watch, then take each picture."""
+def make_cgroups() -> list[Path]:
+    """A memory cgroup for each package and one for memtop, the limits set; what could be made."""
+    made: list[Path] = []
+    with contextlib.suppress(OSError):
+        for name in ("", "memtop", *dict.fromkeys(package for package, _, _ in PROCESSES)):
+            folder = CGROUPS / name
+            folder.mkdir()
+            made.append(folder)
+            if name in LIMITS_MIB:
+                limit = str(LIMITS_MIB[name] << 20)
+                (folder / "memory.limit_in_bytes").write_text(limit)
+    return made
+
+
+def start(package: str, folder: Path) -> int:
+    """Start a package as a service of its own, in its cgroup if there is one; its PID."""
+    pid_file, place = folder / f"{package}.pid", CGROUPS / package / "cgroup.procs"
+    enter = f"echo $$ > {place}; " if place.exists() else ""
+    subprocess.run(
+        [
+            *("setsid", "-f", "sh", "-c", f'echo $$ > {pid_file}; {enter}exec "$@"', "sh"),
+            *(str(folder / "python"), "-m", f"{package}.main"),
+        ],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(folder)},
+        check=True,
+    )
+    while not (pid_file.exists() and pid_file.read_text().strip()):
+        time.sleep(0.05)
+    return int(pid_file.read_text())
+
+
+async def take(tops: dict[str, int]) -> None:
+    """Watch, then take each picture; `tops` has the first process of every package."""
     from memtop.model.query import View
     from memtop.model.tracker import Tracker
     from memtop.probe.procfs import ProcfsSource
@@ -111,13 +186,13 @@ async def take() -> None:
     begin = time.monotonic()
     for second in range(WATCH_S):
         await asyncio.sleep(max(0.0, begin + second - time.monotonic()))
-        state = tracker.feed(source.sample(Wanted()))
-    for name, size, theme, ascii_only, keys in PICTURES:
+        state = tracker.feed(source.sample(tracker.ask(Wanted())))
+    for name, size, theme, ascii_only, keys, *top in PICTURES:
         app = MemtopApp(
             source,
             tracker,
             state,
-            View(),
+            View(fold_many=True, top_pid=tops[top[0]] if top else None),
             theme=theme,
             ascii_only=ascii_only,
             sampling=False,
@@ -148,22 +223,16 @@ def main() -> None:
         write_services(folder)
         python = folder / "python"
         python.symlink_to(sys.executable)
-        services = [
-            subprocess.Popen(
-                [python, "-m", f"{package}.main"],
-                cwd=folder,
-                start_new_session=True,
-                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": name},
-            )
-            for package, module, _ in PROCESSES
-            if module == "main"
-        ]
+        if (own := CGROUPS / "memtop" / "cgroup.procs").exists():
+            own.write_text("0")
+        pids = {
+            package: start(package, folder) for package in dict.fromkeys(p for p, *_ in PROCESSES)
+        }
         try:
-            asyncio.run(take())
+            asyncio.run(take(pids))
         finally:
-            for service in services:
-                os.killpg(service.pid, 9)
-                service.wait()
+            for pid in pids.values():
+                os.killpg(pid, 9)
 
 
 if __name__ == "__main__":

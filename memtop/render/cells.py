@@ -264,7 +264,7 @@ def _delta(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: S
     if "." not in text and rate is not None and len(text) + 2 <= slot.width:
         text += "  "  # so that the digits stand above those of rates with decimals
     role = _tone(line, members, scene.state)
-    if role not in ("leak", "rising", "shrink"):
+    if role not in ("leak", "rising", "shrink") or (role in WARM and (rate or 0) <= 0):
         role = "faint" if text in ("0.0", units.UNKNOWN) else "dim"
     return [(text.rjust(slot.width), role)]
 

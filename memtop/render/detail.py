@@ -223,7 +223,8 @@ def _slope(detail: Detail) -> list[Cell]:
         pieces.append((f"RSS of all {len(detail.group.members)}   ", "text"))
     if rate is not None:
         role = tone(_trend_of(detail).word)
-        number_role = role if role in (*WARM, "shrink") else "text"
+        is_warm = role in WARM and rate > 0
+        number_role = role if is_warm or role == "shrink" else "text"
         over = "" if detail.group is not None else " over the last 60 s"
         pieces += [(units.rate_mib_min(rate), number_role), (f" MiB/min{over}", "dim")]
     else:

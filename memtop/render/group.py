@@ -134,9 +134,7 @@ def _share_lines(group: Group, rows: list[Row]) -> list[list[Cell]]:
     number = len(rows)
     if number < 2:
         return []
-    lines: list[list[Cell]] = [
-        [(f"shared pages are counted {number} times in this sum", "dim")]
-    ]
+    lines: list[list[Cell]] = [[(f"shared pages are counted {number} times in this sum", "dim")]]
     known = sum(row.pss_kib is not None for row in rows)
     if group.pss_kib is not None:
         lines.append(
