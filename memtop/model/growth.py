@@ -199,6 +199,8 @@ class GrowthDetector:
         if closed_at is None:
             return
         took = (t_seconds - closed_at) / floors
+        if took == self._before_s == self._floor_s:
+            return
         if not self._floor_s:
             self._floor_s = self._before_s = took
         # A single long one is a gap in the samples and does not count.

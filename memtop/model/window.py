@@ -60,10 +60,7 @@ def climb_of(window: Sequence[int], least: int) -> Climb | None:
         rise = newest - floors[0]
         if count < least or rise < RISE_KIB or deepest > WOBBLES * rise:
             return None
-        # The nearest curve that never falls: midway between what was reached before and what it
-        # never falls below later. It leaves out the noise and keeps the jumps. (Doubled.)
-        kept = _reached([-kib for kib in reversed(floors)])
-        curve = list(map(sub, _reached(floors), reversed(kept)))
+        curve = _never_falling(floors)
         steps = list(map(sub, curve[1:], curve))
         whole = curve[-1] - curve[0]
         largest = max(steps)
@@ -81,14 +78,23 @@ def climb_of(window: Sequence[int], least: int) -> Climb | None:
     return Climb(start, count, rate, whole * whole / sum(map(mul, steps, steps)))
 
 
-def _reached(floors: Sequence[int]) -> list[int]:
-    """The highest so far (quicker than itertools.accumulate with max)."""
-    top, tops = floors[0], []
+def _never_falling(floors: Sequence[int]) -> list[int]:
+    """The nearest curve that never falls, doubled: it leaves out the noise and keeps the jumps.
+
+    It lies midway between what was reached before and what the floor never falls below later.
+    Plain loops are quicker here than itertools.accumulate.
+    """
+    curve, top = [], floors[0]
     for kib in floors:
         if kib > top:
             top = kib
-        tops.append(top)
-    return tops
+        curve.append(top)
+    low = floors[-1]
+    for i in range(len(floors) - 1, -1, -1):
+        if floors[i] < low:
+            low = floors[i]
+        curve[i] += low
+    return curve
 
 
 def _bends_over(curve: Sequence[int]) -> bool:

@@ -398,30 +398,49 @@ def write(path: str, seed: int = 1) -> None:
 # -- cost -----------------------------------------------------------------------------------------
 
 
-def cost(processes: int = 5000, ticks: int = 400) -> None:
-    """Print what a detector costs."""
-    rnd = random.Random(1)
-    for name, step in (("idle", 0), ("noisy", 64), ("leaking", 16)):
-        tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        detector = GrowthDetector(4711)
-        for i in range(86400):
-            noise = rnd.randrange(64) << 12 if step == 64 else 0
-            leak = i << 12 if step == 16 else 0
-            detector.add(float(i), (100 << 20) + noise + leak)
+def rss_of(what: str, i: int) -> int:
+    """Bytes of a series that rests, is noisy or leaks a page a sample."""
+    if what == "leaking":
+        return (100 << 20) + (i << 12)
+    return (100 << 20) + (i * 7919 % 997 << 12 if what == "noisy" else 0)
+
+
+def held(what: str, samples: int, detectors: int = 4) -> float:
+    """Bytes of one detector after so many samples."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = [GrowthDetector(4711 + i) for i in range(detectors)]
+    for detector in kept:
+        for i in range(samples):
+            detector.add(float(i), rss_of(what, i))
             if not i % 10:
                 detector.verdict()
-            if i == 30:
-                young = tracemalloc.get_traced_memory()[0] - before
-        day = tracemalloc.get_traced_memory()[0] - before
-        tracemalloc.stop()
-        begin = time.perf_counter()
-        for i in range(20000):
-            noise = rnd.randrange(64) << 12 if step == 64 else 0
-            detector.add(86400.0 + i, (100 << 20) + noise + (i << 12 if step == 16 else 0))
-            detector.verdict()
-        each_us = (time.perf_counter() - begin) / 20000 * 1e6
-        print(f"{name}: {young} B after 30 samples, {day} B after a day, {each_us:.2f} µs a sample")
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return (after - before) / detectors
+
+
+def cost(processes: int = 5000, ticks: int = 400) -> None:
+    """Print what a detector costs."""
+    for what in ("idle", "noisy", "leaking"):
+        held(what, 2000)  # what the interpreter itself allocates once
+        young, day = held(what, 30), held(what, 86400)
+        detector, best = GrowthDetector(4711), math.inf
+        for chunk in range(20):
+            begin = time.perf_counter()
+            for i in range(chunk * 2000, chunk * 2000 + 2000):
+                detector.add(float(i), rss_of(what, i))
+                detector.verdict()
+            best = min(best, (time.perf_counter() - begin) / 2000 * 1e6)
+        print(
+            f"{what}: {young:.0f} B after 30 samples, {day:.0f} after a day, {best:.1f} µs a sample"
+        )
+    detector = GrowthDetector(4711)
+    for i in range(1000):
+        detector.add(float(i), rss_of("noisy", i))
+    begin = time.perf_counter()
+    detector.repeat(86400, 87400.0)
+    print(f"a day of rest: {(time.perf_counter() - begin) * 1e6:.0f} µs")
     for stride in (1, 7, 64):
         crowd = [GrowthDetector(1000 + stride * i) for i in range(processes)]
         times = []
