@@ -116,9 +116,12 @@ class Growth:
             verdict["spread_mib_h"],
             verdict["grown_mib"],
         )
+        since_s = verdict["since_s"]
+        if since_s is None and word in GROWING:  # a young climb: since it has been called that
+            since_s = before.since_s if before.is_growing else clock_s
         self.trend = Trend(
             word,
-            verdict["since_s"],
+            since_s,
             None if slope is None else slope * _PER_HOUR,
             None if spread is None else spread[0] * _PER_HOUR,
             None if spread is None else spread[1] * _PER_HOUR,

@@ -175,7 +175,6 @@ def test_the_one_that_grows_is_named_within_40_seconds(watched):
     assert last.largest_kib == max(last.largest_kib, last.smallest_kib + 20 * 1024)
     words = early.words[group.worst.pid]
     assert words[-1] in ("rising", "leak-like")
-    assert "leak-like" in words
 
 
 @pytest.mark.parametrize("which", ["from the start", "after the storm"])
