@@ -17,6 +17,7 @@ from memtop.model.timeline import Timeline
 from memtop.probe.sample import Cgroup, Identity
 
 LOOK_EVERY_S = 1.0
+COUNT_EVERY_S, FIRST_TICKS = 5.0, 5  # how many processes a cgroup has; at first each time
 FORGET_EVERY_S = 60.0
 POOL_STARTS_WITHIN_S = 60.0  # a pool of a fixed size is there so soon after its parent
 
@@ -48,7 +49,8 @@ class Ceilings:
     def __init__(self) -> None:
         self._limits = Limits()
         self._shown: Mapping[str, Limit] = {}
-        self._looked_at = self._forgot_at = -1e9
+        self._looked_at = self._forgot_at = self._counted_at = -1e9
+        self._here: Counter[str] = Counter()
         self._is_stale = False
         self.room_by_parent: Mapping[Identity, int] = {}
 
@@ -69,11 +71,14 @@ class Ceilings:
         if time.clock_s - self._looked_at < LOOK_EVERY_S - time.interval_s / 4:
             return self._shown
         self._looked_at, self._is_stale = time.clock_s, False
-        here = Counter(
-            row.cgroup
-            for row in rows.values()
-            if row.cgroup is not None and row.ended_at is None and not row.kernel
-        )
+        if time.clock_s - self._counted_at >= COUNT_EVERY_S or time.tick < FIRST_TICKS:
+            self._counted_at = time.clock_s
+            self._here = Counter(
+                row.cgroup
+                for row in rows.values()
+                if row.cgroup is not None and row.ended_at is None and not row.kernel
+            )
+        here = self._here
         if time.clock_s - self._forgot_at >= FORGET_EVERY_S:
             self._forgot_at = time.clock_s
             self._limits.keep(here)
@@ -84,8 +89,12 @@ class Ceilings:
         }
         room: dict[Identity, int] = {}
         best: dict[str, Capacity] = {}
-        below = _by_bound(rows.values(), limits)
+        below: Mapping[str, list[Resident]] | None = None
         for group in groups.values():
+            if not _is_bound(group, rows, limits):
+                continue
+            if below is None:
+                below = _by_bound(rows.values(), limits)
             capacity = _capacity(group, rows, limits, below)
             if capacity is None:
                 continue
@@ -117,6 +126,13 @@ def _by_bound(
             continue
         below.setdefault(limit.bound.path, []).append(row)
     return below
+
+
+def _is_bound(group: Group, rows: Mapping[Identity, Resident], limits: Mapping[str, Limit]) -> bool:
+    """Whether a limit holds for the parent of a group."""
+    parent = rows.get(group.parent)
+    limit = limits.get(parent.cgroup) if parent is not None and parent.cgroup else None
+    return limit is not None and limit.bound is not None
 
 
 def _capacity(

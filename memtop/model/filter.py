@@ -38,14 +38,9 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def is_growing(row: Row) -> bool:
-    """Whether a row's memory is rising or leak-like."""
-    return row.ended_at is None and row.trend.is_growing
-
-
 _FLAGS: dict[str, Predicate] = {
     "python": lambda row, state: row.python or "python" in row.name.lower(),
-    "growing": lambda row, state: is_growing(row),
+    "growing": lambda row, state: row.is_growing,
 }
 
 

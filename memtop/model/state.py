@@ -13,7 +13,7 @@ from typing import NamedTuple
 from memtop.model.groups import Group
 from memtop.model.history import History
 from memtop.model.limits import Limit
-from memtop.model.trends import Trend
+from memtop.model.trends import GROWING, Trend
 from memtop.probe.sample import Identity, Pod
 
 
@@ -58,6 +58,11 @@ class Row(NamedTuple):
     seen_at: float
     ended_at: float | None
     history: History | None
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether its memory is rising or leak-like."""
+        return self.ended_at is None and self.trend.word in GROWING
 
     @property
     def container(self) -> str | None:
@@ -110,6 +115,7 @@ class State:
     own: Identity | None
     births: int
     deaths: int
+    growing: tuple[Row, ...]
     groups: Mapping[str, Group]
     limits: Mapping[str, Limit]
     gaps: tuple[tuple[int, int], ...] = ()

@@ -51,6 +51,7 @@ class Tracker:
         self._tracked: dict[Identity, Tracked] = {}
         self._by_pid: dict[int, Identity] = {}
         self._rows: dict[Identity, Row] = {}
+        self._growing: dict[Identity, Row] = {}
         self._lively: dict[Identity, Tracked] = {}
         self._slow: dict[Identity, Tracked] = {}
         self._unconfirmed: dict[Identity, Tracked] = {}
@@ -96,8 +97,13 @@ class Tracker:
         self._update_rates(dirty)
         self._settle_unconfirmed(dirty)
         for identity, tracked in dirty.items():
-            if identity in self._tracked:
-                self._rows[identity] = tracked.row(sample.taken_at)
+            if identity not in self._tracked:
+                continue
+            row = self._rows[identity] = tracked.row(sample.taken_at)
+            if row.is_growing:
+                self._growing[identity] = row
+            else:
+                self._growing.pop(identity, None)
         moment = time.tick // self._every
         self._ceilings.take(sample.cgroups, time, moment)
         rows = dict(self._rows)
@@ -118,6 +124,7 @@ class Tracker:
             own=self._own,
             births=len(self._births),
             deaths=len(self._deaths),
+            growing=tuple(self._growing.values()),
             groups=groups,
             limits=self._ceilings.look(time, rows, groups),
             gaps=tuple(time.gaps),
@@ -160,6 +167,7 @@ class Tracker:
     def _forget(self, identity: Identity) -> None:
         del self._tracked[identity]
         self._rows.pop(identity, None)
+        self._growing.pop(identity, None)
         self._groups.forget(identity)
 
     def _rest(self, identity: Identity) -> None:

@@ -24,7 +24,7 @@ from memtop.render.sparkline import heights_kib, sparkline
 
 Cell = tuple[str, str]  # text, role
 
-NEW_S = 60.0  # a process that is older than this is not new, only new to memtop
+NEW_S = 60.0  # who is older than this is not new, only new to memtop
 WARM = frozenset({"leak", "rising"})
 SIGNS = {  # trend word: sign and role
     "leak-like": ("▲▲", "leak"),
@@ -105,7 +105,8 @@ def row_cells(line: Line, scene: Scene, mark: str = " ") -> list[Cell]:
     The pieces of a column always stay the same in number, so that a change of one of them can be
     drawn alone. `mark` is the cursor's edge or the tag.
     """
-    members = _members(line, scene.state)
+    # Of a group everything is known without its members, who may be thousands.
+    members = [] if group_of(line, scene.state) else _members(line, scene.state)
     row = None if isinstance(line.key, str) else scene.state.rows.get(line.key)
     pieces: list[Cell] = [(mark, "accent")]
     x = 1
@@ -180,7 +181,9 @@ def _tone(line: Line, members: list[Row], state: State) -> str:
 
 def _pid(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
     if row is None:
-        return [(f"{len(members)} ×".rjust(slot.width)[-slot.width :], "dim")]
+        group = group_of(line, scene.state)
+        number = len(group.members) if group is not None else len(members)
+        return [(f"{number} ×".rjust(slot.width)[-slot.width :], "dim")]
     return [(str(row.pid).rjust(slot.width), "dim")]
 
 
@@ -271,6 +274,7 @@ def _delta(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: S
 
 def _since(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
     baseline = scene.baseline or {}
+    members = members or _members(line, scene.state)
     pairs = [
         (one.rss_kib, baseline[one.identity])
         for one in members
@@ -315,6 +319,13 @@ def state_words(row: Row, state: State) -> tuple[str, str, str]:
     return "", "", "faint"
 
 
+def is_newborn(row: Row, state: State) -> bool:
+    """Whether it is so young that nothing is known, and was born while memtop watched."""
+    if row.trend.word != "new" or row.started_at is None:
+        return False
+    return state.taken_at - row.started_at < min(NEW_S, state.watched_s)
+
+
 def trend_words(row: Row, state: State, room: int = 40) -> tuple[str, str, str]:
     """Sign, words and role of a row's trend, in `room` cells; of its life where that says more."""
     sign, words, role = state_words(row, state)
@@ -322,10 +333,10 @@ def trend_words(row: Row, state: State, room: int = 40) -> tuple[str, str, str]:
     if sign and not (trend.is_growing and row.ended_at is None and row.state == "D"):
         return sign, words, role
     if trend.word == "new":
-        age_s = None if row.started_at is None else state.taken_at - row.started_at
-        if age_s is not None and age_s < NEW_S:
+        if is_newborn(row, state):
+            age_s = state.taken_at - (row.started_at or state.taken_at)
             return "~", f"new {units.duration(age_s)}", "text"
-        return units.UNKNOWN, f"watched {units.duration(state.watched_s)}", "faint"
+        return units.UNKNOWN, "", "faint"
     sign, role = SIGNS[trend.word]
     words = trend.word
     if trend.is_growing and trend.since_s is not None:
@@ -385,6 +396,7 @@ def _value_cells(
 ) -> list[Cell]:
     """Any other column, by its kind."""
     column = BY_ID[slot.id]
+    members = members or _members(line, scene.state)
     if column.kind == "text":
         value = column.get(row) if row is not None else None
         return [(fit(visible(value or (units.UNKNOWN if row else "")), slot.width), "faint")]

@@ -166,7 +166,7 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     python = sum(row.python for row in living)
     if python and width >= 96:
         extras.append([(f"{python:,}", "text"), (" python", "dim")])
-    words = Counter(row.trend.word for row in living)
+    words = Counter(row.trend.word for row in state.growing)
     for word, sign, role in (("leak-like", "▲▲", "leak"), ("rising", "▲", "rising")):
         if words[word]:
             extras.append([(f"{sign} {words[word]} {word}", role)])

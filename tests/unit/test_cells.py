@@ -94,8 +94,8 @@ def test_growth_is_ink():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"age_s": 1, "ticks": 2}, ("~", "new 2 s")),
-        ({"age_s": 900, "ticks": 5}, ("–", "watched 4 s")),
+        ({"age_s": 1, "ticks": 2}, ("–", "")),
+        ({"age_s": 900, "ticks": 5}, ("–", "")),
         ({"state": "Z"}, ("–", "zombie")),
         ({"state": "T"}, ("–", "stopped")),
     ],
@@ -105,6 +105,21 @@ def test_what_is_said_about_a_life(fields, words):
     state, row = one(**fields)
 
     assert trend_words(row, state)[:2] == words
+
+
+def test_who_is_born_while_memtop_watches_is_new():
+    """It says for how long it has been there, until its trend is known."""
+    source, tracker = FakeSource(), Tracker()
+    source.spawn(1, 0, "init", age_s=900)
+    for tick in range(32):
+        if tick == 8:
+            worker = source.spawn(10, 1, "worker")
+        state = tracker.feed(source.sample(Wanted()))
+        if tick == 12:
+            words = trend_words(state.rows[worker.identity], state)
+            assert words[:2] == ("~", "new 4 s")
+
+    assert trend_words(state.rows[worker.identity], state)[:2] == ("=", "steady")
 
 
 @pytest.mark.parametrize(

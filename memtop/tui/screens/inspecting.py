@@ -35,11 +35,12 @@ class Inspecting(Screen[None]):
         line = self.table.cursor_line
         if line is None:
             return None
+        group = group_of(line, self._shown)
+        if group is not None:
+            keys: tuple[Identity | None, ...] = (group.worst, *group.members[:1], group.parent)
+            return next((row for key in keys if key and (row := self._shown.rows.get(key))), None)
         keys = line.members if isinstance(line.key, str) else (line.key,)
-        rows = [row for key in keys if (row := self._shown.rows.get(key)) is not None]
-        if not rows:
-            return None
-        return worst_of(rows)
+        return worst_of([row for key in keys if key and (row := self._shown.rows.get(key))])
 
     def _selected_group(self) -> Group | None:
         """The group of workers under the cursor, if it is one."""

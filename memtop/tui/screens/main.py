@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from memtop import units
-from memtop.model.filter import EVERYTHING, is_growing
+from memtop.model.filter import EVERYTHING
 from memtop.model.limits import headroom_bytes
 from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
@@ -122,10 +122,8 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
 
     def wanted(self) -> Wanted:
         """What the sampler is to read every tick."""
-        rows = self._state.rows.values()
-        growing = heapq.nlargest(
-            GROWING_READ, ((row.rate_bytes_s or 0.0, row.pid) for row in rows if is_growing(row))
-        )
+        rising = ((row.rate_bytes_s or 0.0, row.pid) for row in self._state.growing)
+        growing = heapq.nlargest(GROWING_READ, rising)
         team = self._selected_group() if self.pane.is_open else None
         members = {one.pid for one in team.members[:TEAM_READ]} if team is not None else set()
         return Wanted(

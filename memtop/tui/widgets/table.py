@@ -19,7 +19,7 @@ from textual.strip import Strip
 from memtop.model.query import Arrangement, Key, Line, View
 from memtop.model.state import State
 from memtop.probe.sample import Identity
-from memtop.render.cells import Cell, Scene, row_cells
+from memtop.render.cells import Cell, Scene, group_of, is_newborn, row_cells
 from memtop.render.layout import Layout, layout
 from memtop.render.sparkline import bin_of
 from memtop.render.summary import empty_cells
@@ -126,15 +126,18 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
         state = scene.state
         mark = self._mark(line)
         cells_moved = bin_of(state.bucket, scene.layout.spark_cells)
+        if (group := group_of(line, state)) is not None:
+            worst = state.rows.get(group.worst) if group.worst else None
+            moves = (group.version, group.rss_kib, worst and worst.version)
+            return (line.key, line.folded, line.guide, scene.layout, mark, cells_moved, *moves)
         if line.members or isinstance(line.key, str):
             return (line, scene.layout, mark, cells_moved, state.tick)
         row = state.rows.get(line.key)
         if row is None:
             return (line, scene.layout, mark)
-        young = row.started_at is not None and state.taken_at - row.started_at < 25
         by_clock = (
             state.tick
-            if young or row.ended_at or state.late_s or scene.view.sort in ("age",)
+            if is_newborn(row, state) or row.ended_at or state.late_s or scene.view.sort in ("age",)
             else 0
         )
         since = self.baseline and row.rss_kib
