@@ -284,15 +284,9 @@ class _Arranger:
         parent: Identity | None,
     ) -> list[_Node]:
         """The children of one process in order; the workers among them below their group."""
-        teams: dict[str, list[Identity]] = {}
-        for one in below:
-            group = self.state.rows[one].group
-            if group is not None and group in self.state.groups:
-                teams.setdefault(group, []).append(one)
+        teams = self._teams(below)
         units: list[tuple[tuple[float | str, ...], Key, list[Identity]]] = []
         for group, members in teams.items():
-            if len(members) < 2:
-                continue
             key = self._group_key(self.state.groups[group])
             keys = [best[one] for one in members]
             if self.ranks is not None:
@@ -300,10 +294,11 @@ class _Arranger:
             elif key is not None:
                 keys.append(key)
             units.append(((max if reverse else min)(keys), group, members))
-        alone = [one for one in below if len(teams.get(self.state.rows[one].group or "", ())) < 2]
-        units += [(best[one], one, [one]) for one in alone]
-        units.sort(key=lambda unit: unit[0], reverse=reverse)
+        gathered = {one for members in teams.values() for one in members}
+        units += [(best[one], one, [one]) for one in below if one not in gathered]
+        units.sort(key=_first, reverse=reverse)
         nodes: list[_Node] = []
+        last = -1  # the last process: its stroke is another one
         for _, name, members in units:
             over: Key | None = parent
             if isinstance(name, str):
@@ -311,12 +306,22 @@ class _Arranger:
                 nodes.append(_Node(name, indent, depth, parent, False, is_folded))
                 if is_folded:
                     continue
-                members.sort(key=lambda one: best[one], reverse=reverse)
+                members.sort(key=best.__getitem__, reverse=reverse)
             nodes += [_Node(one, indent, depth, over, False, False) for one in members]
-        last = next(
-            (i for i in reversed(range(len(nodes))) if not isinstance(nodes[i].key, str)), -1
-        )
-        return [node._replace(is_last=index == last) for index, node in enumerate(nodes)]
+            last = len(nodes) - 1
+        if last >= 0:
+            nodes[last] = nodes[last]._replace(is_last=True)
+        return nodes
+
+    def _teams(self, below: list[Identity]) -> dict[str, list[Identity]]:
+        """Those of some siblings who are shown below their group: two or more of one."""
+        rows, groups = self.state.rows, self.state.groups
+        teams: dict[str, list[Identity]] = {}
+        for one in below:
+            group = rows[one].group
+            if group is not None and group in groups:
+                teams.setdefault(group, []).append(one)
+        return {group: members for group, members in teams.items() if len(members) >= 2}
 
     def _is_folded(self, name: str) -> bool:
         """Whether a group is folded: by hand, or because it is many processes and none grows."""
@@ -365,6 +370,10 @@ def _label(row: Row, layout: str) -> str:
     if row.container:
         return f"container {row.container}"
     return "no container" if row.cgroup is not None else "container not known"
+
+
+def _first(unit: tuple[tuple[float | str, ...], Key, list[Identity]]) -> tuple[float | str, ...]:
+    return unit[0]
 
 
 def _growth_key(

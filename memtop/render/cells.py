@@ -50,6 +50,20 @@ def width_of(pieces: Sequence[Cell]) -> int:
     return sum(cell_width(text) for text, _ in pieces)
 
 
+def cut(pieces: Sequence[Cell], width: int) -> list[Cell]:
+    """The pieces up to `width` cells; what does not fit whole ends in an ellipsis."""
+    made: list[Cell] = []
+    used = 0
+    for text, role in pieces:
+        size = cell_width(text)
+        if used + size > width:
+            text = fit(text, max(0, width - used))
+            size = cell_width(text)
+        made.append((text, role))
+        used += size
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What a row is drawn against: the state, the view, tags and the baseline of `r`."""

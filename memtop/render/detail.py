@@ -7,7 +7,6 @@ command that has it. Lines of cells with roles; nothing here knows a terminal.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -18,7 +17,7 @@ from memtop.model.state import Row, State
 from memtop.model.trends import Trend
 from memtop.probe.elf import Sockets
 from memtop.probe.portrait import Portrait, advice
-from memtop.render.cells import STATES, WARM, Cell, process_name, tone, trend_words, width_of
+from memtop.render.cells import STATES, WARM, Cell, cut, process_name, tone, trend_words, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
@@ -73,12 +72,12 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
         body = _process_tab(detail, width, room)
     elif detail.shown_tab == "cgroup":
         made = limit_lines(detail.row, detail.limit, detail.state, width, room)
-        body = [_cut(line, width) for line in made]
+        body = [cut(line, width) for line in made]
     else:
         body = _chart_tab(detail, width, room)
     lines += [[], *body[:room]]
     lines += [[]] * (height - len(lines) - len(finding))
-    lines += [_cut([(" ", "dim"), *pieces], width) for pieces in finding]
+    lines += [cut([(" ", "dim"), *pieces], width) for pieces in finding]
     return lines[:height]
 
 
@@ -119,9 +118,9 @@ def _title(detail: Detail, width: int) -> list[Cell]:
         role = "strong" if tab == detail.shown_tab else "dim"
         tabs += [("   " if tabs else "", "dim"), (tab, role)]
     if detail.group is not None:
-        head_cells = _cut(group_title(detail.group, detail.state), width - 5 - width_of(tabs))
+        head_cells = cut(group_title(detail.group, detail.state), width - 5 - width_of(tabs))
         gap = max(1, width - 2 - width_of(head_cells) - width_of(tabs))
-        return _cut([(" ", "dim"), *head_cells, (" " * gap, "dim"), *tabs], width)
+        return cut([(" ", "dim"), *head_cells, (" " * gap, "dim"), *tabs], width)
     name = process_name(row, own=row.identity == detail.state.own, short=True)
     room = width - 2 - width_of(tabs) - 3
     head = f"{row.pid} "
@@ -137,7 +136,7 @@ def _title(detail: Detail, width: int) -> list[Cell]:
             left += [("   ", "dim"), part]
     used = width_of(left)
     gap = max(1, width - 2 - used - width_of(tabs))
-    return _cut([(" ", "dim"), *left, (" " * gap, "dim"), *tabs], width)
+    return cut([(" ", "dim"), *left, (" " * gap, "dim"), *tabs], width)
 
 
 def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
@@ -166,13 +165,13 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         ascii_only=detail.ascii_only,
     )
     if not beside:
-        return [_cut([(" ", "dim"), *line], width) for line in [*chart, *facts]]
+        return [cut([(" ", "dim"), *line], width) for line in [*chart, *facts]]
     lines = []
     for index in range(max(len(chart), min(len(facts), room))):
         left = chart[index] if index < len(chart) else []
         used = width_of(left)
         pieces = [(" ", "dim"), *left, (" " * (chart_width - used + 3), "dim")]
-        lines.append(_cut([*pieces, *(facts[index] if index < len(facts) else [])], width))
+        lines.append(cut([*pieces, *(facts[index] if index < len(facts) else [])], width))
     return lines
 
 
@@ -414,17 +413,3 @@ def _trend_sentence(row: Row, state: State) -> list[Cell]:
         "steady": f"RSS is {size} and steady.",
     }.get(trend.word, f"RSS is {size}; too few samples for a trend.")
     return [head, (sentence, "dim" if trend.word == "steady" else "text")]
-
-
-def _cut(pieces: Sequence[Cell], width: int) -> list[Cell]:
-    """The pieces up to `width` cells."""
-    made: list[Cell] = []
-    used = 0
-    for text, role in pieces:
-        size = cell_width(text)
-        if used + size > width:
-            text = fit(text, max(0, width - used))
-            size = cell_width(text)
-        made.append((text, role))
-        used += size
-    return made

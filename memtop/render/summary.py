@@ -11,7 +11,7 @@ from memtop import units
 from memtop.model.limits import Limit
 from memtop.model.query import View
 from memtop.model.state import Row, State
-from memtop.render.cells import Cell, width_of
+from memtop.render.cells import Cell, cut, width_of
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import visible
 
@@ -267,19 +267,9 @@ def _spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int)
         middle = []
     if width_of(left) + width_of(right) + 1 > inner:
         right = []
-    left = _cut(left, inner)
+    left = cut(left, inner)
     free = max(0, inner - width_of(left) - width_of(middle) - width_of(right))
     # The middle stands at two thirds of the free room, so that it hardly moves with the name.
     before = free if not middle else max(2, free * 2 // 3) if free > 4 else free // 2
     pieces = [(" ", "dim"), *left, (" " * before, "dim"), *middle, (" " * (free - before), "dim")]
-    return _cut([*pieces, *right, (" ", "dim")], width)
-
-
-def _cut(pieces: list[Cell], width: int) -> list[Cell]:
-    cut: list[Cell] = []
-    for text, role in pieces:
-        room = width - width_of(cut)
-        while cell_width(text) > room:
-            text = text[:-1]
-        cut.append((text, role))
-    return cut
+    return cut([*pieces, *right, (" ", "dim")], width)
