@@ -203,7 +203,7 @@ async def take(tops: dict[str, int]) -> None:
                 await pilot.press(key)
                 await pilot.pause(0.3)
             if not keys.endswith(("K,enter", "colon")):
-                for _ in range(3):  # what is read for the row under the cursor takes two samples
+                for _ in range(5):  # what is read for the row under the cursor takes some samples
                     app.feed()
                     await pilot.pause(0.7)
             await app.workers.wait_for_complete()

@@ -254,6 +254,11 @@ class Groups:
             band.steady_sum_kib += delta
             band.note(clock_s, "grown", delta)
 
+    def touch(self, member: Identity) -> None:
+        """Something about it has been read that goes into its group's figures."""
+        if (band := self._of.get(member)) is not None:
+            band.is_stale = True
+
     def forget(self, parent: Identity) -> None:
         """The parent is gone for good, and so is the memory of its workers."""
         for key in [key for key in self._bands if key[0] == parent]:

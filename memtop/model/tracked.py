@@ -162,14 +162,13 @@ class Tracked:
 
 
 def title_of(kin: Kin, parent: Kin | None, role: Role) -> str | None:
-    """What to call a process whose command line is not its own: its role's label.
+    """What to call a process whose command line is not its own: the label of its role.
 
-    Forked workers have the command line of their parent, those of multiprocessing one that was
-    generated.
+    Forked workers have the command line of their parent, those of multiprocessing and of `-c` one
+    that was generated.
     """
     if role.role not in ("worker", "forkserver", "tracker") or not role.label:
         return None
-    command = kin.command or ""
     is_inherited = parent is not None and parent.command == kin.command
-    is_generated = "from multiprocessing." in command or "joblib.externals.loky" in command
+    is_generated = is_python(kin) and (" -c " in f"{kin.command} " or "loky" in (kin.command or ""))
     return role.label if is_inherited or is_generated else None

@@ -244,6 +244,8 @@ class Tracker:
                 continue
             tracked.take_usage(usage)
             dirty[usage.identity] = tracked
+            if usage.pss_kib is not None:
+                self._groups.touch(usage.identity)
             if usage.exact_rss_kib is not None and tracked.growth is not None:
                 tracked.growth.confirm(sample.clock_s, usage.exact_rss_kib * 1024)
 

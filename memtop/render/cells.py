@@ -5,6 +5,7 @@ Roles are names (`dim`, `rising`, …); colours are the theme's. Nothing here kn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from memtop.render.sparkline import heights_kib, sparkline
 
 Cell = tuple[str, str]  # text, role
 
+_INTERPRETER = re.compile(r"\A\S*python[\d.]*\s+(?:-m\s+)?(?=[^-\s])", re.ASCII)
 NEW_S = 60.0  # who is older than this is not new, only new to memtop
 WARM = frozenset({"leak", "rising"})
 SIGNS = {  # trend word: sign and role
@@ -239,6 +241,8 @@ def process_name(row: Row, *, own: bool = False, short: bool = False) -> str:
     if short and row.title and row.state != "Z":
         return visible(row.title)
     command = row.command or row.name
+    if short and row.role == "worker" and row.python:
+        command = _INTERPRETER.sub("", command, count=1)  # which one it is, its parent tells
     first, blank, rest = command.partition(" ")
     if first.startswith("/") and not first.endswith("/"):
         command = first.rsplit("/", 1)[1] + blank + rest

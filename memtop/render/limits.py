@@ -68,7 +68,7 @@ def _fit_lines(capacity: Capacity, limit: Limit, state: State) -> list[list[Cell
     group = state.groups.get(capacity.group)
     label = visible(group.label) if group is not None else "children"
     source = (
-        f"RLIMIT_AS of {label}"
+        "RLIMIT_AS"
         if capacity.worst_child_from == "RLIMIT_AS"
         else f"largest peak seen of any {label}"
     )

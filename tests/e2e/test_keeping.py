@@ -20,7 +20,7 @@ def test_detail_of_a_real_process(terminal, family):
     start_over(terminal, family, size=(120, 40))
     terminal.keys("Down", "Down")  # past the line of the group
     terminal.keys("Enter")
-    text = terminal.wait(f"{child} python", "open files", "glibc", "peak", "threads", "[ ]")
+    text = terminal.wait(f"{child} quarry.py", "open files", "glibc", "peak", "threads", "[ ]")
     assert "python 3." in text
     terminal.keys("Tab", "Tab")
     terminal.wait("command", "environment,", "names", "PATH")
