@@ -26,9 +26,9 @@ def service():
     return source
 
 
-def app_over(source, *, ticks=40, view=None, **options):
+def app_over(source, *, ticks=40, view=None, own=None, **options):
     """An app that has seen `ticks` samples of a source."""
-    tracker = Tracker(source._step_s)
+    tracker = Tracker(source._step_s, own)
     for _ in range(ticks):
-        state = tracker.feed(source.sample(Wanted()))
+        state = tracker.feed(source.sample(tracker.ask(Wanted())))
     return MemtopApp(source, tracker, state, view or View(), sampling=False, **options)

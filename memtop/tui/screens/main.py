@@ -203,6 +203,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         """Other rows are looked at: the sampler reads those every tick, and they stay put."""
         self._touched_at = monotonic()
         self._show_pane()
+        self._show_frame()  # its first line is about the selected process
         self.app.look(self.wanted())  # type: ignore[attr-defined]
 
     def action_move(self, by: int) -> None:
