@@ -200,6 +200,8 @@ class Groups:
         band = self._bands.get((parent, kind))
         if band is None:
             band = self._bands[parent, kind] = _Band(kind, role.role, parent)
+        if not band.members:
+            band.labels.clear()  # of the last one that was there
         band.members[member] = kib
         band.sum_kib += kib
         band.steady_sum_kib += kib if not born else 0
