@@ -28,6 +28,7 @@ from memtop.model.tracker import Tracker
 from memtop.model.trends import statm_error_kib
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
+from memtop.units import iso_utc
 
 SETTLE_S = 2.0  # how long `ps` waits for command lines that a process's own lock holds back
 COLOR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
@@ -82,7 +83,8 @@ def _fail(error: MemtopError, *, as_json: bool) -> int:
     if as_json:
         right = getattr(error, "right", None)
         reason = {"reason": error.message, "right": right, "command": error.command}
-        print(json.dumps({"memtop": __version__, "error": reason}))
+        now = iso_utc(time.time())
+        print(json.dumps({"memtop": __version__, "taken_at": now, "error": reason}))
     print(f"memtop: {error.message}", file=sys.stderr)
     if isinstance(error, FilterError):
         print(f"        {error.text}\n        {' ' * error.position}^", file=sys.stderr)

@@ -19,7 +19,6 @@ from memtop.probe.sample import Cgroup, Identity
 LOOK_EVERY_S = 1.0
 COUNT_EVERY_S, FIRST_TICKS = 5.0, 5  # how many processes a cgroup has; at first each time
 FORGET_EVERY_S = 60.0
-POOL_STARTS_WITHIN_S = 60.0  # a pool of a fixed size is there so soon after its parent
 
 
 class Resident(Protocol):
@@ -35,8 +34,6 @@ class Resident(Protocol):
     def rss_kib(self) -> int | None: ...
     @property
     def shared_kib(self) -> int | None: ...
-    @property
-    def started_at(self) -> float | None: ...
     @property
     def kernel(self) -> bool: ...
     @property
@@ -66,7 +63,9 @@ class Ceilings:
         groups: Mapping[str, Group],
     ) -> Mapping[str, Limit]:
         """The limit that holds in each cgroup, by path; made anew at most once a second."""
-        if not self._limits.cgroups or not self._is_stale:
+        if not self._limits.cgroups:
+            return self._shown
+        if not self._is_stale and time.clock_s - self._looked_at < COUNT_EVERY_S:
             return self._shown
         if time.clock_s - self._looked_at < LOOK_EVERY_S - time.interval_s / 4:
             return self._shown
@@ -89,7 +88,7 @@ class Ceilings:
         }
         room: dict[Identity, int] = {}
         best: dict[str, Capacity] = {}
-        below: Mapping[str, list[Resident]] | None = None
+        below: Mapping[str, _Load] | None = None
         for group in groups.values():
             if not _is_bound(group, rows, limits):
                 continue
@@ -115,16 +114,27 @@ def _weight(capacity: Capacity) -> tuple[bool, int]:
     return capacity.warns, capacity.children_at_worst_bytes + capacity.worst_child_bytes
 
 
-def _by_bound(
-    rows: Iterable[Resident], limits: Mapping[str, Limit]
-) -> Mapping[str, list[Resident]]:
+class _Load:
+    """What the processes below one limit have of their own, in all and by group, in KiB."""
+
+    def __init__(self) -> None:
+        self.own_kib = 0
+        self.own_kib_of: Counter[str | None] = Counter()
+        self.members: Counter[str | None] = Counter()
+
+
+def _by_bound(rows: Iterable[Resident], limits: Mapping[str, Limit]) -> Mapping[str, _Load]:
     """The living processes by the path of the cgroup whose limit binds them."""
-    below: dict[str, list[Resident]] = {}
+    below: dict[str, _Load] = {}
     for row in rows:
         limit = limits.get(row.cgroup) if row.cgroup is not None else None
         if limit is None or limit.bound is None or row.ended_at is not None or row.kernel:
             continue
-        below.setdefault(limit.bound.path, []).append(row)
+        load = below.setdefault(limit.bound.path, _Load())
+        own_kib = max(0, (row.rss_kib or 0) - (row.shared_kib or 0))
+        load.own_kib += own_kib
+        load.own_kib_of[row.group] += own_kib
+        load.members[row.group] += 1
     return below
 
 
@@ -139,33 +149,29 @@ def _capacity(
     group: Group,
     rows: Mapping[Identity, Resident],
     limits: Mapping[str, Limit],
-    below: Mapping[str, list[Resident]],
+    below: Mapping[str, _Load],
 ) -> Capacity | None:
     """How many more of a group's workers fit below the limit of their parent."""
     parent = rows.get(group.parent)
     limit = limits.get(parent.cgroup) if parent is not None and parent.cgroup else None
-    if parent is None or limit is None or limit.bound is None or limit.limit_bytes is None:
+    if limit is None or limit.bound is None or limit.limit_bytes is None:
         return None
     bound = limit.bound
-    others = [row for row in below.get(bound.path, ()) if row.group != group.id]
-    taken = sum(max(0, (row.rss_kib or 0) - (row.shared_kib or 0)) for row in others) * 1024
+    load = below.get(bound.path, _Load())
+    children = load.members[group.id]
+    if children < len(group.members):
+        return None  # its workers live below other limits
+    taken = (load.own_kib - load.own_kib_of[group.id]) * 1024
     if bound.floor_bytes is not None and bound.anon_bytes is not None:
         # Shared memory and the kernel's own, which no process's private memory tells.
         taken += max(0, bound.floor_bytes - bound.anon_bytes)
     return capacity_of(
         limit_bytes=limit.limit_bytes,
         taken_bytes=taken,
-        children=len(group.members),
+        children=children,
         child_limit_bytes=group.child_limit_bytes,
         largest_child_bytes=group.largest_child_kib * 1024,
         bound_by=bound.path,
         group=group.id,
-        comes_and_goes=_comes_and_goes(group, parent),
+        comes_and_goes=group.comes_and_goes,
     )
-
-
-def _comes_and_goes(group: Group, parent: Resident) -> bool:
-    """Whether workers are made on demand, so that there may be one more at any time."""
-    if group.deaths or group.newest_at is None or parent.started_at is None:
-        return group.deaths > 0
-    return group.births > 0 and group.newest_at - parent.started_at > POOL_STARTS_WITHIN_S

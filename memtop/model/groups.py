@@ -27,6 +27,8 @@ LIMIT_SHARE = 0.5
 NAMES = 2  # different names of workers that a group is called by
 LIVES = 8  # dead workers whose growth is remembered
 SUMMED_EVERY_S = 2.0
+POOL_STARTS_WITHIN_S = 60.0  # a pool of a fixed size is there so soon after its parent
+LIMIT_READ_AFTER_S = 5.0  # RLIMIT_AS is set after the fork, and read again a bit later
 
 
 class Member(Protocol):
@@ -53,6 +55,8 @@ class Member(Protocol):
 class Group(NamedTuple):
     """The workers of one parent at one moment; `members` are those that live.
 
+    `births` within the window are back-filled from start times, `watched_births` were seen. A group
+    that `comes_and_goes` is no pool of a fixed size: there may be one more at any time.
     `finding` is one of `one-grows many-grow many-processes steady`, `worst` the member that grows
     most. `born_kib`, `died_kib` and `grown_kib` tell by what the sum has changed within the window,
     as far as it was watched. `pss_kib` is the sum of PSS if that of every member is known.
@@ -79,14 +83,17 @@ class Group(NamedTuple):
     finding: str
     births: int
     deaths: int
+    watched_births: int
     born_kib: int
     died_kib: int
     grown_kib: int
+    moved_kib: int
     newest_at: float | None
     oldest_at: float | None
     lives: tuple[float, ...]
     largest_child_kib: int
     child_limit_bytes: int | None
+    comes_and_goes: bool
     history: History | None
 
     @property
@@ -135,22 +142,25 @@ class _Band:
         self.history: History | None = None
         self.growth: Growth | None = None
         self.rate_bytes_s: float | None = None
-        self.events: deque[tuple[float, str, int]] = deque()
+        # By what the sum changed within the window, put together by seconds: when, KiB, number.
+        self.events: dict[str, deque[tuple[float, int, int]]] = {}
         self.brief: deque[float] = deque()  # births within the window of members that are gone
         self.lives: deque[float] = deque(maxlen=LIVES)
         self.largest_child_kib = 0
         self.child_limit_bytes: int | None = None
+        self.least = self.most = -1  # how many there were at once, since the pool could be full
         self.summed_at = -1e9
         self.is_stale = True
         self.shown: Group | None = None
 
-    def note(self, clock_s: float, what: str, kib: int) -> None:
-        """Remember by what the sum changed; growth is put together by seconds."""
-        last = self.events[-1] if self.events else None
-        if last and what == "grown" == last[1] and clock_s - last[0] < SUMMED_EVERY_S:
-            self.events[-1] = (last[0], what, last[2] + kib)
+    def note(self, clock_s: float, what: str, kib: int, number: int = 0) -> None:
+        """Remember by what the sum changed."""
+        events = self.events.setdefault(what, deque())
+        if events and clock_s - events[-1][0] < SUMMED_EVERY_S:
+            at, before_kib, before = events[-1]
+            events[-1] = (at, before_kib + kib, before + number)
         else:
-            self.events.append((clock_s, what, kib))
+            events.append((clock_s, kib, number))
 
     def label(self) -> str:
         """What the members are called; where several programs are workers, some of them."""
@@ -158,13 +168,43 @@ class _Band:
         return ", ".join(names[:NAMES]) + (", …" if len(names) > NAMES else "")
 
     def prune(self, clock_s: float) -> None:
-        while self.events and self.events[0][0] < clock_s - WINDOW_S:
-            self.events.popleft()
+        for moments in self.events.values():
+            while moments and moments[0][0] < clock_s - WINDOW_S:
+                moments.popleft()
         while self.brief and self.brief[0] < clock_s - WINDOW_S:
             self.brief.popleft()
 
-    def total(self, what: str) -> int:
-        return sum(kib for _, kind, kib in self.events if kind == what)
+    def note_range(self, parent: Member | None, number: int, taken_at: float) -> None:
+        """Remember how many there were at once, once a pool of a fixed size would be there."""
+        if parent is None or parent.started_at is None:
+            return
+        if taken_at - parent.started_at < POOL_STARTS_WITHIN_S:
+            return
+        self.least = number if self.least < 0 else min(self.least, number)
+        self.most = max(self.most, number)
+
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether their number changes by more than a worker that is replaced."""
+        return self.most > 0 and (self.least == 0 or self.most - self.least >= 2)
+
+    def learn_limit(self, members: list[Member], taken_at: float) -> None:
+        """The largest RLIMIT_AS, if all have one; of the newest it may not have been read yet."""
+        settled = [
+            row
+            for row in members
+            if row.started_at is None or not 0 <= taken_at - row.started_at < LIMIT_READ_AFTER_S
+        ]
+        limits = [row.address_space_bytes for row in settled or members]
+        if limits and None not in limits:
+            self.child_limit_bytes = max(one for one in limits if one is not None)
+        elif settled:
+            self.child_limit_bytes = None
+
+    def total(self, what: str) -> tuple[int, int]:
+        """KiB and number of what has happened within the window."""
+        events = self.events.get(what, ())
+        return sum(kib for _, kib, _ in events), sum(number for _, _, number in events)
 
 
 class Groups:
@@ -189,17 +229,19 @@ class Groups:
 
         `born`: it has just started, and is not only recognized or moved.
         """
-        kind = "workers" if role.role == "worker" else role.label
-        band = self._of.get(member)
+        kind = "workers" if role.role == "worker" else "tools"
+        band, moved = self._of.get(member), False
         if band is not None:
             if (band.parent, band.kind) == (parent, kind):
                 band.labels[member], band.framework = role.label, role.framework
                 return band.id
             self.leave(member, clock_s, died=False)
-            born = False
+            born, moved = False, True
         band = self._bands.get((parent, kind))
         if band is None:
             band = self._bands[parent, kind] = _Band(kind, role.role, parent)
+            if any(one.id == band.id and one is not band for one in self._bands.values()):
+                band.id += f" since tick {parent.start_ticks}"  # the PID is another process's now
         if not band.members:
             band.labels.clear()  # of the last one that was there
         band.members[member] = kib
@@ -209,7 +251,9 @@ class Groups:
         band.is_stale, band.summed_at = True, -1e9
         self._of[member] = band
         if born:
-            band.note(clock_s, "born", kib)
+            band.note(clock_s, "born", kib, 1)
+        elif moved:
+            band.note(clock_s, "moved", kib, 1)
         return band.id
 
     def leave(
@@ -231,13 +275,14 @@ class Groups:
         band.sum_kib -= kib
         band.is_stale, band.summed_at = True, -1e9
         if died:
-            band.note(clock_s, "died", -kib)
+            band.note(clock_s, "died", -kib, 1)
             if age_s is not None and age_s < WINDOW_S:
                 band.brief.append(clock_s - age_s)
             if trend is not None and trend.is_growing and trend.slope_bytes_s:
                 band.lives.append(trend.slope_bytes_s)
         else:
             band.steady_sum_kib -= kib
+            band.note(clock_s, "moved", -kib, 1)
 
     def change(self, member: Identity, kib: int, clock_s: float, *, young: bool) -> None:
         """Its RSS is another. What the young take belongs to their birth, and is no growth."""
@@ -281,6 +326,14 @@ class Groups:
         changed = False  # the mapping of a former state stays as it is
         for band in self._bands.values():
             self._move(band, time, count)
+            shown = band.shown
+            if shown and (shown.rss_kib, shown.rate_bytes_s) != (band.sum_kib, band.rate_bytes_s):
+                band.shown = shown._replace(
+                    version=shown.version + 1,
+                    rss_kib=band.sum_kib,
+                    rate_bytes_s=band.rate_bytes_s,
+                )
+                changed = True
             every_s = SUMMED_EVERY_S if len(band.members) < 1000 else 3 * SUMMED_EVERY_S
             if clock_s - band.summed_at < every_s:
                 continue
@@ -326,13 +379,14 @@ class Groups:
         members = [row for one in band.members if (row := rows.get(one)) is not None]
         sizes = [row.rss_kib or 0 for row in members] or [0]
         starts = [row.started_at for row in members if row.started_at is not None]
-        deaths = sum(1 for _, kind, _ in band.events if kind == "died")
-        births = len(band.brief) + sum(1 for at in starts if taken_at - at <= WINDOW_S)
+        born_kib, watched_births = band.total("born")
+        died_kib, deaths = band.total("died")
+        births = len(band.brief) + sum(1 for at in starts if 0 <= taken_at - at <= WINDOW_S)
+        band.note_range(rows.get(band.parent), len(members), taken_at)
         for row in members:
             peak = max(row.peak_kib or 0, row.rss_kib or 0)
             band.largest_child_kib = max(band.largest_child_kib, peak)
-            if row.address_space_bytes is not None:
-                band.child_limit_bytes = row.address_space_bytes
+        band.learn_limit(members, taken_at)
         finding, growing = finding_of(members, births, band.sum_kib, limit_bytes)
         shares = [row.pss_kib for row in members]
         worst = growing[0].identity if growing else None
@@ -356,14 +410,17 @@ class Groups:
             finding=finding,
             births=births,
             deaths=deaths,
-            born_kib=band.total("born"),
-            died_kib=band.total("died"),
-            grown_kib=band.total("grown"),
+            watched_births=min(births, watched_births),
+            born_kib=born_kib,
+            died_kib=died_kib,
+            grown_kib=band.total("grown")[0],
+            moved_kib=band.total("moved")[0],
             newest_at=max(starts, default=None),
             oldest_at=min(starts, default=None),
             lives=tuple(band.lives),
             largest_child_kib=band.largest_child_kib,
             child_limit_bytes=band.child_limit_bytes,
+            comes_and_goes=band.comes_and_goes,
             history=band.history,
         )
 

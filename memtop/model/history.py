@@ -19,6 +19,7 @@ BUCKET_S = 15
 BUCKETS = 480
 LONG_EVERY = 20  # 15 s buckets in a 5 min one
 LONG_BUCKETS = 288
+MOST_KIB = (1 << 32) - 1  # 4 TiB, which only sums exceed
 
 # How many entries each tier has room for: (ticks, buckets, long buckets). Each step holds all
 # that the one before it does; only a full tier begins to overwrite its oldest entries.
@@ -47,7 +48,7 @@ class History:
     )
 
     def __init__(self, tick: int, bucket: int, kib: int) -> None:
-        self.kib = kib
+        self.kib = min(max(kib, 0), MOST_KIB)
         self._cells = array("I")
         self._first_tick, self._written_tick = tick, tick - 1
         self._first_bucket, self._written_bucket = bucket, bucket - 1
@@ -68,7 +69,7 @@ class History:
         `before_bucket` is the bucket of the tick before this one: it tells whether the old value
         was still seen in this bucket.
         """
-        old = self.kib
+        old, kib = self.kib, min(max(kib, 0), MOST_KIB)
         self._make_room(tick, bucket)
         cells = self._cells
         ticks, buckets, _ = _ROOMS[_ROOM_OF[len(cells)]]
@@ -174,8 +175,9 @@ class History:
 
     def spans(self, first: int, last: int) -> list[tuple[int, int] | None]:
         """Smallest and largest value of each bucket from `first` to `last`; None if not kept."""
-        kib, cells = self.kib, self._cells
-        begin, written = self._first_bucket, self._written_bucket
+        # What was written is read before the cells: these may be newer, never older.
+        kib, begin, written = self.kib, self._first_bucket, self._written_bucket
+        cells = self._cells
         if written < begin:
             return [(kib, kib) if bucket >= begin else None for bucket in range(first, last + 1)]
         oldest = max(begin, last - BUCKETS + 1, written - BUCKETS + 1)
@@ -193,13 +195,10 @@ class History:
 
     def long_spans(self, first: int, last: int) -> list[tuple[int, int] | None]:
         """The same for buckets of 5 minutes, counted since the epoch."""
-        kib, cells = self.kib, self._cells
-        begin = self._first_bucket // LONG_EVERY
-        written = (
-            self._written_bucket // LONG_EVERY
-            if self._written_bucket >= self._first_bucket
-            else begin - 1
-        )
+        kib, begin = self.kib, self._first_bucket // LONG_EVERY
+        last_written = self._written_bucket
+        written = last_written // LONG_EVERY if last_written >= self._first_bucket else begin - 1
+        cells = self._cells  # after what was written
         oldest = max(begin, written - LONG_BUCKETS + 1)
         ticks, buckets, _ = _ROOMS[_ROOM_OF[len(cells)]]
         base = ticks + 2 * buckets

@@ -194,8 +194,10 @@ class _Arranger:
                 shown.add(identity)
             if identity not in shown:
                 continue
-            if ranks is not None:
-                best[identity] = (ranks.get(identity, last),)
+            if ranks is not None and identity in ranks:
+                best[identity] = (ranks[identity],)
+            elif ranks is not None:  # just come, or unfolded: behind the others, in order
+                best[identity] = (last, *self._key(rows[identity]))
             else:
                 values = [best[child] for child in below if child in best]
                 values.append(self._key(rows[identity]))
@@ -205,8 +207,23 @@ class _Arranger:
     def _roots(self) -> tuple[Identity, ...]:
         """Where the tree begins: at the processes without a parent, or at the one asked for."""
         if self.view.top_pid is None:
-            return self.state.children[None]
+            return self._without_kernel(self.state.children[None])
         return tuple(one for one in self.state.rows if one.pid == self.view.top_pid)
+
+    def _without_kernel(self, roots: tuple[Identity, ...]) -> tuple[Identity, ...]:
+        """Kernel threads give way to the programs that they started, such as for core dumps."""
+        rows, children = self.state.rows, self.state.children
+        if self.view.kernel:
+            return roots
+        found: list[Identity] = []
+        todo = list(reversed(roots))
+        while todo:
+            identity = todo.pop()
+            if rows[identity].kernel:
+                todo.extend(reversed(children.get(identity, ())))
+            else:
+                found.append(identity)
+        return tuple(found)
 
     def _top_down(self) -> list[Identity]:
         children, order = self.state.children, []
@@ -218,10 +235,7 @@ class _Arranger:
         return order
 
     def _emit(self, best: dict[Identity, tuple[float | str, ...]], reverse: bool) -> None:
-        """Write the lines, depth first; `best` has the shown processes and what orders them.
-
-        Below kernel threads that are left out nothing is shown; they have no user children.
-        """
+        """Write the lines, depth first; `best` has the shown processes and what orders them."""
         children, folded = self.state.children, self.view.folded
         todo: list[_Node] = []
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
 
 from memtop.model import forest
@@ -253,7 +252,7 @@ class Tracker:
         host, time = sample.host, self._time
         if host.used_kib is None:
             return HostRow(host.name, host.total_kib, None, None)
-        used_bytes = host.used_kib * 1024
+        used_bytes = max(0, host.used_kib) * 1024
         if self._host is None or self._host_growth is None:
             self._host = History(time.tick, time.bucket, host.used_kib)
             self._host_growth = Growth(0, moment, time.clock_s, used_bytes, exact=True)
@@ -285,8 +284,10 @@ class Tracker:
         todo.sort()  # parents are older
         self._assign(todo, dirty)
 
-    def _assign(self, todo: Iterable[Identity], dirty: dict[Identity, Tracked]) -> None:
-        for identity in todo:
+    def _assign(self, first: list[Identity], dirty: dict[Identity, Tracked]) -> None:
+        todo = first[::-1]  # a chain of processes may be deeper than Python's stack
+        while todo:
+            identity = todo.pop()
             tracked = self._tracked.get(identity)
             if tracked is None or tracked.kin is None or tracked.ended_at is not None:
                 continue
@@ -294,13 +295,16 @@ class Tracker:
             if identity.pid == self._top_pid:
                 parent = None
             role = role_of(tracked.kin, parent and parent.kin, parent and parent.role)
+            group = tracked.group
             self._join_group(tracked, role, parent)
+            if group != tracked.group:
+                dirty[identity] = tracked
             if role == tracked.role:
                 continue
             tracked.role = role
             tracked.title = title_of(tracked.kin, parent.kin if parent else None, role)
             dirty[identity] = tracked
-            self._assign(self._children.get(identity, ()), dirty)
+            todo.extend(reversed(self._children.get(identity, ())))
 
     def _join_group(self, tracked: Tracked, role: Role, parent: Tracked | None) -> None:
         """Put it into the group of its parent's workers.

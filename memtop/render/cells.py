@@ -22,29 +22,11 @@ from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.layout import Layout, Slot
 from memtop.render.sparkline import heights_kib, sparkline
+from memtop.render.words import WARM, group_words, tone, trend_words
 
 Cell = tuple[str, str]  # text, role
 
 _INTERPRETER = re.compile(r"\A\S*python[\d.]*\s+(?:-m\s+)?(?=[^-\s])", re.ASCII)
-NEW_S = 60.0  # who is older than this is not new, only new to memtop
-WARM = frozenset({"leak", "rising"})
-SIGNS = {  # trend word: sign and role
-    "leak-like": ("▲▲", "leak"),
-    "rising": ("▲", "rising"),
-    "steps": ("~", "text"),
-    "warm-up": ("~", "text"),
-    "sawtooth": ("~", "text"),
-    "steady": ("=", "faint"),
-    "shrinking": ("▼", "shrink"),
-}
-STATES = {
-    "T": "stopped",
-    "t": "traced",
-    "D": "disk wait",
-    "Z": "zombie",
-    "X": "dead",
-    "I": "idle",
-}
 
 
 def width_of(pieces: Sequence[Cell]) -> int:
@@ -74,22 +56,6 @@ class Scene:
     view: View
     layout: Layout
     baseline: Mapping[Identity, int] | None = None
-
-
-def tone(word: str | None) -> str:
-    """The role of what a trend colours: what grows is warm, what shrinks green, calm recedes."""
-    return _TONES.get(word or "", "ink")
-
-
-_TONES = {
-    "leak-like": "leak",
-    "rising": "rising",
-    "shrinking": "shrink",
-    "steady": "rule",
-    "one-grows": "leak",
-    "many-grow": "leak",
-    "many-processes": "rising",
-}
 
 
 def heading_cells(plan: Layout, view: View) -> list[Cell]:
@@ -188,7 +154,7 @@ def worst_of(members: Sequence[Row]) -> Row | None:
 def _tone(line: Line, members: list[Row], state: State) -> str:
     """The colour of a line: that of its own trend, or of the worst that it speaks for."""
     if (group := group_of(line, state)) is not None:
-        return _group_words(group, state)[2]
+        return group_words(group, state)[2]
     worst = worst_of(members)
     if worst is None or worst.ended_at is not None or worst.rate_bytes_s is None:
         return "ink"
@@ -324,76 +290,12 @@ def _spark(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: S
     return [(text[:-1], role), (text[-1], role)]
 
 
-def state_words(row: Row, state: State) -> tuple[str, str, str]:
-    """Sign, words and role of what is to be said about the life of a process; empty if nothing."""
-    if row.ended_at is not None:
-        return "×", f"ended {units.duration(state.taken_at - row.ended_at)}", "dim"
-    if row.state in "ZXTt":
-        return "–", STATES[row.state], "dim"
-    if state.late_s > max(1.0, 2 * state.interval_s):
-        return "–", f"late {units.duration(state.late_s)}", "dim"
-    if row.state == "D":
-        return "–", STATES["D"], "dim"
-    return "", "", "faint"
-
-
-def is_newborn(row: Row, state: State) -> bool:
-    """Whether it is so young that nothing is known, and was born while memtop watched."""
-    if row.trend.word != "new" or row.started_at is None:
-        return False
-    return state.taken_at - row.started_at < min(NEW_S, state.watched_s)
-
-
-def trend_words(row: Row, state: State, room: int = 40) -> tuple[str, str, str]:
-    """Sign, words and role of a row's trend, in `room` cells; of its life where that says more."""
-    sign, words, role = state_words(row, state)
-    trend = row.trend
-    if sign and not (trend.is_growing and row.ended_at is None and row.state == "D"):
-        return sign, words, role
-    if trend.word == "new":
-        if is_newborn(row, state):
-            age_s = state.taken_at - (row.started_at or state.taken_at)
-            return "~", f"new {units.duration(age_s)}", "text"
-        return units.UNKNOWN, "", "faint"
-    sign, role = SIGNS[trend.word]
-    words = trend.word
-    if trend.is_growing and trend.since_s is not None:
-        words += " " + units.duration(state.clock_s - trend.since_s)
-        while cell_width(words) > room and words.count(" ") > 1:
-            words = words.rsplit(" ", 2)[0]
-    return sign, words, role
-
-
-def _group_words(group: Group, state: State, room: int = 40) -> tuple[str, str, str]:
-    """Sign, words and role of what was found about a group."""
-    worst = state.rows.get(group.worst) if group.worst else None
-    is_leak = worst is not None and worst.trend.word == "leak-like"
-    if group.finding == "one-grows" and worst is not None:
-        return ("▲▲", "one grows", "leak") if is_leak else trend_words(worst, state, room)
-    if group.finding == "many-grow":
-        return (
-            ("▲▲", "many grow", "leak") if is_leak else ("▲", f"{group.growing} rising", "rising")
-        )
-    if group.finding == "many-processes":
-        more = group.births - group.deaths
-        words = "many processes" + (f" {units.signed(more, 0)}" if more else "")
-        return "≡", words if len(words) <= room else "many processes", "rising"
-    if not group.members:
-        return "–", "none alive", "faint"
-    if worst is not None:
-        return trend_words(worst, state, room)
-    if group.trend.word == "new":
-        return units.UNKNOWN, "", "faint"
-    sign, role = SIGNS["steady"]
-    return sign, "steady", role
-
-
 def _trend(slot: Slot, line: Line, row: Row | None, members: list[Row], scene: Scene) -> list[Cell]:
     room = max(0, slot.width - 3)
     group = group_of(line, scene.state)
     speaker = row if row is not None and not line.folded else worst_of(members)
     if group is not None:
-        sign, words, role = _group_words(group, scene.state, room)
+        sign, words, role = group_words(group, scene.state, room)
     elif speaker is not None:
         sign, words, role = trend_words(speaker, scene.state, room)
     else:
@@ -420,10 +322,11 @@ def _value_cells(
         return [(fit(visible(value or (units.UNKNOWN if row else "")), slot.width), "faint")]
     if row is None and column.kind in ("count", "duration") and column.id != "threads":
         return [(" " * slot.width, "faint")]
+    alive = [one for one in members if one.ended_at is None] if len(members) > 1 else members
     value = (
         number_of(column, members[0], scene.state)
         if len(members) == 1
-        else _sum(members, lambda one: number_of(column, one, scene.state))
+        else _sum(alive, lambda one: number_of(column, one, scene.state))
     )
     if column.kind == "size":
         return _size_cells(value, slot)

@@ -20,6 +20,7 @@ from memtop.render.cells import Cell
 
 WINDOWS_S = {"10 m": 600, "2 h": 7200, "24 h": 86_400}
 LABEL_WIDTH = 9
+LEAST_HEIGHT = 3
 LEAST_SPAN_KIB = 16 * 1024
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NICE = (1, 2, 2.5, 5)
@@ -58,7 +59,8 @@ def points(
         made += [(at, span[1]), (at, span[0])] if span[0] != span[1] else [(at, span[0])]
     made.reverse()
     if window_s <= 600:
-        first = max(history.first_tick, state.tick - TICKS + 1)
+        oldest = max(state.tick, history.changed_tick) - TICKS + 1  # a paused state is an older one
+        first = max(history.first_tick, oldest)
         for tick, kib in enumerate(history.ticks(first, state.tick), first):
             at = state.taken_at - (state.tick - tick) * state.interval_s
             if state.taken_at - window_s <= at <= end:
@@ -113,6 +115,8 @@ def chart_cells(
 
     `levels` are sizes with a name (peak, swap, a limit), drawn as dashed lines across.
     """
+    if height < LEAST_HEIGHT or width < LABEL_WIDTH:
+        return []
     rows, columns = max(2, height - 2), max(8, width - LABEL_WIDTH - 3)
     if not values:
         blank: list[list[Cell]] = [[(" " * width, "dim")] for _ in range(height)]

@@ -14,15 +14,17 @@ from memtop import units
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
 from memtop.model.state import Row, State
+from memtop.model.timeline import RATE_FROM_S, RATE_OVER_S
 from memtop.model.trends import Trend
 from memtop.probe.elf import Sockets
 from memtop.probe.portrait import Portrait, advice
-from memtop.render.cells import STATES, WARM, Cell, cut, process_name, tone, trend_words, width_of
+from memtop.render.cells import Cell, cut, process_name, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.group import group_facts, group_finding, group_title
 from memtop.render.limits import limit_finding, limit_lines
+from memtop.render.words import STATES, WARM, tone, trend_words
 
 TABS = ("chart", "cgroup", "process")
 GROUP_TABS = TABS[:2]
@@ -147,7 +149,7 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         facts = group_facts(detail.group, detail.state)
     else:
         facts = _facts(detail, facts_width if beside else width - 2)
-    chart_height = room - 1 if beside else max(6, room - 1 - min(len(facts), 7))
+    chart_height = max(0, room - 1) if beside else max(6, room - 1 - min(len(facts), 7))
     row, state = detail.row, detail.state
     window_s = WINDOWS_S[detail.window]
     chart = [_slope(detail)]
@@ -224,7 +226,8 @@ def _slope(detail: Detail) -> list[Cell]:
         role = tone(_trend_of(detail).word)
         is_warm = role in WARM and rate > 0
         number_role = role if is_warm or role == "shrink" else "text"
-        over = "" if detail.group is not None else " over the last 60 s"
+        seconds = min(RATE_OVER_S, detail.state.watched_s)
+        over = "" if detail.group is not None else f" over the last {seconds:.0f} s"
         pieces += [(units.rate_mib_min(rate), number_role), (f" MiB/min{over}", "dim")]
     else:
         pieces.append(("rate after 20 s", "dim"))
@@ -375,7 +378,7 @@ def _finding(detail: Detail) -> list[list[Cell]]:
     lines = []
     rate = row.rate_bytes_s
     if rate is None:
-        lines.append([("–   ", "dim"), ("Too young for a rate: it comes after 20 s.", "text")])
+        lines.append([("–   ", "dim"), (_why_no_rate(row, detail.state), "text")])
     else:
         lines.append(_trend_sentence(row, detail.state))
     if portrait is not None and portrait.missing:
@@ -387,6 +390,17 @@ def _finding(detail: Detail) -> list[list[Cell]]:
     elif detail.loading and portrait is None:
         lines.append([("    ", "dim"), (f"reading {row.pid} …", "dim")])
     return lines
+
+
+def _why_no_rate(row: Row, state: State) -> str:
+    """Why there is no rate."""
+    if row.kernel:
+        return "A kernel thread has no memory of its own."
+    if row.state == "Z":
+        return "A zombie: it has no memory any more, and waits for its parent to notice."
+    if state.watched_s >= RATE_FROM_S and row.history is None:
+        return "Its memory cannot be read."
+    return "Watched too short for a rate: it comes after 20 s."
 
 
 def _trend_sentence(row: Row, state: State) -> list[Cell]:

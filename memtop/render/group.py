@@ -44,7 +44,7 @@ def group_title(group: Group, state: State) -> list[Cell]:
 
 def group_facts(group: Group, state: State) -> list[list[Cell]]:
     """Where the change came from, and how large the members are."""
-    change = group.born_kib + group.died_kib + group.grown_kib
+    change = group.born_kib + group.died_kib + group.grown_kib + group.moved_kib
     over = units.duration(min(WINDOW_S, state.watched_s))
     lines: list[list[Cell]] = [
         [(f"{_signed(change)} in {over} watched came from", "dim")]
@@ -55,6 +55,7 @@ def group_facts(group: Group, state: State) -> list[list[Cell]]:
         ("births", str(group.births), group.born_kib),
         ("deaths", str(group.deaths), group.died_kib),
         ("members' growth", f"{group.growing} of {len(group.members)} grow", group.grown_kib),
+        *((("came or went", "", group.moved_kib),) if group.moved_kib else ()),
     )
     largest = max((abs(kib) for _, _, kib in parts), default=0)
     for label, number, kib in parts:
@@ -69,10 +70,8 @@ def group_facts(group: Group, state: State) -> list[list[Cell]]:
             ]
         )
     rows = members_of(group, state)
-    unseen = group.births - sum(
-        1 for row in rows if row.started_at is not None and _was_watched(row, state)
-    )
-    if unseen > 0 and group.births:
+    unseen = group.births - group.watched_births
+    if unseen > 0:
         lines.append([(f"{unseen} were born before memtop watched", "faint")])
     if group.lives:
         last = group.lives[-3:]
@@ -81,10 +80,6 @@ def group_facts(group: Group, state: State) -> list[list[Cell]]:
     lines += [[], *_spread_lines(rows), []]
     lines += _share_lines(group, rows)
     return lines
-
-
-def _was_watched(row: Row, state: State) -> bool:
-    return row.started_at is not None and row.started_at >= state.taken_at - state.watched_s
 
 
 def _signed(kib: float) -> str:
@@ -174,4 +169,8 @@ def group_finding(group: Group, state: State) -> list[list[Cell]]:
         return [[(sign, role), (what, "bright")], [("→   ", "accent"), (step, "text")]]
     if not number:
         return [[("–   ", "dim"), (f"No {label} is alive.", "dim")]]
+    if group.growing and worst is not None:
+        rate = units.rate_mib_min(worst.rate_bytes_s).lstrip("+")
+        words = f"{worst.pid} grows by {rate} MiB a minute, less than half of what the group rises."
+        return [[("▲   ", "rising"), (words, "bright")]]
     return [[("=   ", "faint"), (f"{number} {label}, {each} each, none grows.", "dim")]]

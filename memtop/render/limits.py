@@ -42,7 +42,7 @@ def limit_lines(
 def _who(limit: Limit) -> list[Cell]:
     """Whose cgroup it is, and which limit holds in it."""
     pod = limit.cgroup.pod
-    pieces: list[Cell] = [(" " + limit_name(limit), "strong")]
+    pieces: list[Cell] = [(" " + limit_name(limit.cgroup), "strong")]
     if pod is not None and pod.qos:
         pieces.append((f"   qos {pod.qos}", "dim"))
     if limit.bound is None:
@@ -90,7 +90,7 @@ def _fit_lines(capacity: Capacity, limit: Limit, state: State) -> list[list[Cell
         _term(
             "more fit",
             f"{capacity.fits_more}",
-            "" if capacity.fits_more else "nothing stops another one from starting",
+            "nothing stops another one from starting" if capacity.warns else "",
             "rising" if capacity.warns else "text",
         ),
     ]
@@ -230,7 +230,7 @@ def _others(state: State, here: Limit | None, width: int, room: int) -> list[lis
         full = "" if one.eta_s is None else f"≈ {units.about(one.eta_s)}"
         lines.append(
             [
-                (" " + fit(limit_name(one), name_width), "bright" if is_here else "dim"),
+                (" " + fit(limit_name(one.cgroup), name_width), "bright" if is_here else "dim"),
                 (f"{one.processes:>6}", "dim"),
                 (f"{_known(cgroup.current_bytes):>11}{_known(cgroup.floor_bytes):>11}", "text"),
                 (f"{number:>11}{rate:>12}", "text"),

@@ -16,8 +16,9 @@ from memtop.model.query import Arrangement, Line, View
 from memtop.model.state import Row, State
 from memtop.model.trends import Trend
 from memtop.probe.sample import Pod
-from memtop.render.cells import NEW_S, group_of, process_name, state_words, write_value
+from memtop.render.cells import group_of, process_name, write_value
 from memtop.render.escape import ASCII, cells, fit, visible
+from memtop.render.words import NEW_S, state_words
 from memtop.units import iso_utc
 
 TEXT_COLUMNS = ("pid", "user", "rss", "rate", "cpu", "threads")
@@ -95,7 +96,7 @@ def _name(line: Line, state: State) -> str:
         guide += "─ "
     if isinstance(line.key, str):
         group = group_of(line, state)
-        return guide + visible(group.label) if group is not None else line.key
+        return guide + visible(group.label if group is not None else line.key)
     row = state.rows[line.key]
     _, words, _ = state_words(row, state)
     note = f"  ({words})" if words and row.state != "Z" else ""
@@ -154,7 +155,7 @@ def process_json(row: Row, state: State) -> dict[str, Any]:
         command=_unicode(row.command),
         role=row.role,
         framework=row.framework,
-        group=row.group,
+        group=_unicode(row.group),
         rss_bytes=_bytes(row.rss_kib),
         shared_bytes=_bytes(row.shared_kib),
         swap_bytes=_bytes(row.swap_kib),
@@ -167,7 +168,7 @@ def process_json(row: Row, state: State) -> dict[str, Any]:
         rate_bytes_per_s=_rounded(row.rate_bytes_s),
         trend=_trend_word(row, state),
         since_s=_since(row.trend, state),
-        cgroup=row.cgroup,
+        cgroup=_unicode(row.cgroup),
         container=row.pod and (row.pod.container or row.pod.container_id),
         pod=row.pod and (row.pod.name or row.pod.uid),
         namespace=row.pod and row.pod.namespace,
@@ -178,7 +179,7 @@ def process_json(row: Row, state: State) -> dict[str, Any]:
 
 def _trend_word(row: Row, state: State) -> str | None:
     """The trend; of a process that only memtop has not seen for long, nothing is known."""
-    young = row.started_at is not None and state.taken_at - row.started_at < NEW_S
+    young = row.started_at is not None and 0 <= state.taken_at - row.started_at < NEW_S
     return row.trend.word if row.trend.word != "new" or young else None
 
 
@@ -219,7 +220,7 @@ def cgroup_json(limit: Limit) -> dict[str, Any]:
         "namespace": pod.namespace,
         "qos": pod.qos,
         "limit_bytes": limit.limit_bytes,
-        "limit_from": bound and _unicode(f"{bound.path.rstrip('/')}/{bound.limit_file}"),
+        "limit_from": bound and _unicode(f"{bound.path.rstrip('/')}/{bound.limit_file or ''}"),
         "current_bytes": cgroup.current_bytes,
         "working_set_bytes": cgroup.working_set_bytes,
         "floor_bytes": cgroup.floor_bytes,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from memtop import units
-from memtop.model.limits import Limit
+from memtop.model.limits import MAX_DEPTH, Limit
 from memtop.model.query import View
 from memtop.model.state import Row, State
+from memtop.probe.sample import Cgroup
 from memtop.render.cells import Cell, cut, width_of
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import visible
@@ -47,7 +48,7 @@ def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
     if row is None or limit is None or limit.bound is None:
         return _host_cells(state, limit, width)
     host = ("  " + visible(state.host.name), "dim")
-    left: list[Cell] = [(limit_name(limit), "strong")]
+    left: list[Cell] = [(limit_name(limit.measured), "strong")]
     if width >= 96:
         left.append(host)
     used = limit.measured.current_bytes
@@ -55,9 +56,9 @@ def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
     return _spread(left, middle, _pace_cells(limit, width), width)
 
 
-def limit_name(limit: Limit) -> str:
-    """The name of whom a limit holds for: namespace/pod, container, or the last part of a path."""
-    pod = limit.cgroup.pod
+def limit_name(cgroup: Cgroup) -> str:
+    """The name of a cgroup: namespace/pod, container, or the last part of its path."""
+    pod = cgroup.pod
     if pod is not None and (pod.name or pod.uid):
         namespace = f"{pod.namespace}/" if pod.namespace else ""
         name = pod.name or f"pod {(pod.uid or '')[:8]}"
@@ -65,7 +66,7 @@ def limit_name(limit: Limit) -> str:
         return visible(f"{namespace}{name}{container}")
     if pod is not None and pod.container_id:
         return visible(f"container {pod.container or pod.container_id[:12]}")
-    return visible("cgroup " + (limit.cgroup.path.rsplit("/", 1)[-1] or "/"))
+    return visible("cgroup " + (cgroup.path.rsplit("/", 1)[-1] or "/"))
 
 
 def _host_cells(state: State, limit: Limit | None, width: int) -> list[Cell]:
@@ -73,7 +74,7 @@ def _host_cells(state: State, limit: Limit | None, width: int) -> list[Cell]:
     left: list[Cell] = [("host ", "strong"), (visible(host.name), "strong")]
     if limit is not None and width >= 112:
         word = "limit not known" if limit.why else "no limit"
-        name = limit_name(limit) + ": " if limit.cgroup.pod is not None else "cgroup: "
+        name = limit_name(limit.cgroup) + ": " if limit.cgroup.pod is not None else "cgroup: "
         left.append((f"   {name}{word}", "dim"))
     used = None if host.used_kib is None else host.used_kib * 1024
     total = None if host.total_kib is None else host.total_kib * 1024
@@ -131,6 +132,8 @@ def _pace_cells(limit: Limit, width: int) -> list[Cell]:
             left = capacity.left_bytes
             words = f"{units.size(abs(left) / 1024)} {'left' if left >= 0 else 'over'} at worst"
             pieces.append(("   " + words, "dim" if left >= 0 else "rising"))
+        if limit.eta_s is not None and limit.eta_s < URGENT_S:
+            pieces += _full_cells(limit.eta_s, width)
         return pieces
     pieces = _rate_cells(limit.rate_bytes_s, narrow=width < 96)
     if limit.eta_s is not None:
@@ -189,10 +192,21 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
 
 
 def oom_kills(state: State) -> int:
-    """OOM kills in the cgroups of what is shown; an ancestor counts those below it again."""
-    totals = {path: limit.cgroup.oom_kills or 0 for path, limit in state.limits.items()}
-    parents = {limit.cgroup.parent for limit in state.limits.values()}
-    return sum(kills for path, kills in totals.items() if path not in parents)
+    """OOM kills in all cgroups that are known.
+
+    A cgroup of v2 counts those below it, too, also of containers that are gone; v1 its own only.
+    """
+    below: dict[str | None, list[Limit]] = {}
+    for limit in state.limits.values():
+        parent = limit.cgroup.parent
+        known = parent if parent in state.limits and parent != limit.cgroup.path else None
+        below.setdefault(known, []).append(limit)
+
+    def total(limit: Limit, depth: int = 0) -> int:
+        under = below.get(limit.cgroup.path, ()) if depth < MAX_DEPTH else ()
+        return max(limit.cgroup.oom_kills or 0, sum(total(one, depth + 1) for one in under))
+
+    return sum(total(limit) for limit in below.get(None, ()))
 
 
 def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[Cell]:

@@ -27,7 +27,7 @@ async def test_the_chart_shows_the_history(app, look):
     async with look(app) as screen:
         await screen.press("down", "down", "enter")
         text = screen.text
-        assert "+17.6 MiB/min over the last 60 s" in text
+        assert "+17.6 MiB/min over the last 39 s" in text
         assert any(0x2801 <= ord(character) <= 0x28FF for character in text)
         assert sum("┤" in line and "MiB" in line for line in screen.lines) >= 2
         assert "Rising, too young to tell from a leak: 17.6 MiB a minute" in text
@@ -103,7 +103,7 @@ async def test_ascii_has_a_chart_too(source, look):
     async with look(app_over(source, ascii_only=True)) as screen:
         await screen.press("down", "down", "enter")
         assert screen.text.isascii()
-        assert "MiB/min over the last 60 s" in screen.text
+        assert "MiB/min over the last 39 s" in screen.text
 
 
 async def test_chart_costs_little(app, look):

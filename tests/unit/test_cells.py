@@ -9,10 +9,11 @@ from memtop.model.query import View, arrange
 from memtop.model.tracker import Tracker
 from memtop.probe.fake import FakeSource
 from memtop.probe.sample import Wanted
-from memtop.render.cells import Scene, heading_cells, process_name, row_cells, trend_words
+from memtop.render.cells import Scene, heading_cells, process_name, row_cells
 from memtop.render.escape import cells as cell_width
 from memtop.render.layout import layout
 from memtop.render.summary import Notice, head_cells, key_cells, view_cells
+from memtop.render.words import trend_words
 
 WIDTHS = [*range(12, 60, 7), 60, 79, 80, 95, 96, 111, 112, 120, 159, 160, 200]
 

@@ -36,7 +36,7 @@ class Acting(Screen[None]):
         """The tagged processes that live, else the one under the cursor; never a group as such."""
         rows = self._state.rows
         tagged = [one for one in self.table.tags if one in rows and rows[one].ended_at is None]
-        if not tagged:
+        if not self.table.tags:
             line = self.table.cursor_line
             if line is None or isinstance(line.key, str) or line.key not in rows:
                 return []
@@ -51,7 +51,9 @@ class Acting(Screen[None]):
         """Pick a signal for the tagged processes or the one under the cursor."""
         targets = self._targets()
         if not targets:
-            self.say("select a living process, or tag the members of a group", warning=True)
+            gone = "none of the tagged processes lives; U forgets the tags"
+            one = "select a living process, or tag the members of a group"
+            self.say(gone if self.table.tags else one, warning=True)
             return
         live = bool(getattr(self.app, "live", False))
         parents = signals.parents_of(os.getpid())

@@ -37,7 +37,8 @@ HANDS_OFF_S = 2.0
 MESSAGE_STAYS_S, WARNING_STAYS_S = 4.0, 20.0
 HEADROOM_TIMES = 3  # a guest wants so many times its own RSS left in the pod
 TINY_ROWS = 14
-TEAM_READ = 200  # shared memory of so many members is read while their group is looked at
+# While a group is looked at, the shared memory of so many members is read, of others in turn.
+TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
@@ -125,7 +126,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         rising = ((row.rate_bytes_s or 0.0, row.pid) for row in self._state.growing)
         growing = heapq.nlargest(GROWING_READ, rising)
         team = self._selected_group() if self.pane.is_open else None
-        members = {one.pid for one in team.members[:TEAM_READ]} if team is not None else set()
+        members = {one.pid for one in self._turn(team.members)} if team is not None else set()
         return Wanted(
             pids=self.table.visible_pids() | {pid for _, pid in growing} | members,
             all_cpu="cpu" in (self._view.filter.columns | {self._view.sort}),
@@ -133,13 +134,26 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
             pss="pss" in self._view.dear or bool(members),
         )
 
+    def _turn(self, members: tuple[Identity, ...]) -> tuple[Identity, ...]:
+        """Of many members those whose turn it is."""
+        begin = self._state.tick // TEAM_EVERY_TICKS * TEAM_READ % max(1, len(members))
+        return (members + members)[begin : begin + min(TEAM_READ, len(members))]
+
     def _arrange(self, *, sort: bool) -> None:
         before: Arrangement | None = None if sort else self._arrangement
         if sort:
             self._sorted_at = monotonic()
-        made = arrange(self._shown, self._view, before)
+        made = arrange(self._shown, self._held_view(), before)
         if made.lines != self._arrangement.lines or made.matched != self._arrangement.matched:
             self._arrangement = made
+
+    def _held_view(self) -> View:
+        """The view; the group of the selected process does not fold itself under the cursor."""
+        cursor = self.table.cursor
+        row = self._shown.rows.get(cursor) if isinstance(cursor, Identity) else None
+        if row is None or row.group is None or row.group in self._view.folded:
+            return self._view
+        return replace(self._view, unfolded=self._view.unfolded | {row.group})
 
     def _change(self, view: View, *, sort: bool = True) -> None:
         """Look in another way, at once; then rows do not move under the hands for a while."""
@@ -181,7 +195,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
             matched=self._arrangement.matched,
             filter=self._view.filter.text.strip() if self._view.filter else "",
             paused_at=self._shown.taken_at if self._paused else None,
-            tagged=len(self.table.tags),
+            tagged=sum(one in self._state.rows for one in self.table.tags),
             message=message if monotonic() < until else "",
             warning=warning,
         )

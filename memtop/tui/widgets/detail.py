@@ -20,6 +20,7 @@ class DetailPane(Lines):
         super().__init__()
         self.tab, self.window = TABS[0], next(iter(WINDOWS_S))
         self.identity: Identity | None = None
+        self._tabs: tuple[str, ...] = TABS
         self.marks: dict[Identity, list[Mark]] = {}
         self._portrait: Portrait | None = None
         self._asked_at = 0.0
@@ -31,7 +32,8 @@ class DetailPane(Lines):
 
     def turn(self, by: int) -> None:
         """The next or the previous tab."""
-        self.tab = TABS[(TABS.index(self.tab) + by) % len(TABS)]
+        place = self._tabs.index(self.tab) if self.tab in self._tabs else 0
+        self.tab = self._tabs[(place + by) % len(self._tabs)]
 
     def widen(self, by: int) -> None:
         """A longer or shorter window of the chart."""
@@ -69,4 +71,5 @@ class DetailPane(Lines):
             marks=tuple(self.marks.get(row.identity, ())),
             ascii_only=getattr(self.app, "ascii_only", False),
         )
+        self._tabs = detail.tabs
         self.show(detail_lines(detail, width, height))

@@ -19,10 +19,11 @@ from textual.strip import Strip
 from memtop.model.query import Arrangement, Key, Line, View
 from memtop.model.state import State
 from memtop.probe.sample import Identity
-from memtop.render.cells import Cell, Scene, group_of, is_newborn, row_cells
+from memtop.render.cells import Cell, Scene, group_of, row_cells
 from memtop.render.layout import Layout, layout
 from memtop.render.sparkline import bin_of
 from memtop.render.summary import empty_cells
+from memtop.render.words import is_newborn
 from memtop.tui.widgets.lines import Roles, changed_spans
 
 CURSOR, TAG = "▌", "•"
@@ -137,7 +138,10 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
             return (line, scene.layout, mark)
         by_clock = (
             state.tick
-            if is_newborn(row, state) or row.ended_at or state.late_s or scene.view.sort in ("age",)
+            if is_newborn(row, state)
+            or row.ended_at
+            or state.late_s
+            or "age" in (scene.view.sort, *scene.view.columns)
             else 0
         )
         since = self.baseline and row.rss_kib
