@@ -20,6 +20,7 @@ from memtop.model.window import (
     Climb,
     climb_of,
     deepest_fall,
+    falls,
     pace,
     rate_of,
     shape_of,
@@ -33,6 +34,7 @@ LEVELS = 12  # the last one covers 45 hours at one sample a second
 FIRST_FLOORS = 4  # 20 samples, before which nothing is said
 YOUNG_FLOORS = 5  # a young climb on the finest level,
 COARSE_FLOORS = 8  # and on others
+CYCLE_FALLS = 2  # so many falls are a cycle; a single one is an event
 GROWN_FLOORS = 12  # a leak, which besides
 SPREAD = 4  # consists of at least as many equal steps, as a young one does
 EVEN = 3 / 4  # of so many of its steps
@@ -104,6 +106,7 @@ class GrowthDetector:
         "_floor_s",
         "_from_kib",
         "_left",
+        "_looked_at",
         "_low",
         "_offset",
         "_passing",
@@ -117,6 +120,7 @@ class GrowthDetector:
         "_top_kib",
         "_verdict",
         "_words",
+        "_young",
     )
 
     def __init__(self, phase: int = 0) -> None:
@@ -133,6 +137,8 @@ class GrowthDetector:
         self._closed_at: float | None = None
         self._floor_s = self._before_s = 0.0  # how long a floor takes: usually, and the last one
         self._passing = self._rising = 0  # a bit for each level
+        self._looked_at = -1
+        self._young: Verdict | None = None
         self._starts = 0  # four bits for each level: the floor with which its climb begins
         self._since_s = 0.0
         self._from_kib = self._top_kib = 0  # the floors where the growth began, and the highest
@@ -275,7 +281,7 @@ class GrowthDetector:
         if not was or since_s < self._since_s:
             self._since_s, self._from_kib = since_s, window[climb.start]
 
-    def _contradicted(self, level: int, climb: Climb) -> bool:
+    def _contradicted(self, level: int, climb: Climb, *, by_falls: bool = True) -> bool:
         """Whether a longer past shows that a climb will not go on."""
         given_back, rate = FELL * climb.rise_kib, climb.rate / KEEPS
         cells = self._cells
@@ -288,7 +294,7 @@ class GrowthDetector:
                 cells[note] = min(_MOST_KIB, deepest_fall(past))
                 cells[note + 1] = max(-_MOST_KIB, min(_MOST_KIB, int(pace(past))))
             # What was given back before will be given back again: a cycle.
-            if coarser <= level + COARSER and cells[note] > given_back:
+            if by_falls and coarser <= level + COARSER and cells[note] > given_back:
                 return True
             # What was faster before is bending over.
             rate *= 2
@@ -303,7 +309,37 @@ class GrowthDetector:
         flags = self._passing or self._rising
         if flags and self._floor_s > 0:
             return self._growth(flags)
-        return _PLAIN[self._shape(), min(floors, GROWN_FLOORS)]
+        shape = self._shape()
+        if shape == "warm-up" and floors < COARSE_FLOORS:
+            return _NEW  # whether it bends over cannot be told from so few
+        if shape in ("warm-up", "shrinking"):
+            turn = self._count >> 2
+            if turn != self._looked_at:  # with every fourth floor: it costs more than the rest
+                self._looked_at, self._young = turn, self._young_climb()
+            if self._young is not None:
+                return self._young
+        return _PLAIN[shape, min(floors, GROWN_FLOORS)]
+
+    def _young_climb(self) -> Verdict | None:
+        """A climb after a fall, such as that of a start-up: no leak yet, but no warm-up either.
+
+        What was given back once may be given back again; that it climbs now is true all the same.
+        """
+        window = self._window(0)
+        if window[-1] <= window[len(window) // 2]:
+            return None
+        climb = climb_of(window, COARSE_FLOORS)
+        if climb is None or climb.spread < min(SPREAD, EVEN * (climb.floors - 1)):
+            return None
+        if self._contradicted(0, climb, by_falls=False):
+            return None
+        for level in range(COARSER, min(SHAPES, len(self._cells) // CELLS)):
+            if falls(self._window(level), FELL * climb.rise_kib) >= CYCLE_FALLS:
+                return None
+        slopes = slopes_of(window[climb.start :])
+        scale = _KIB_A_FLOOR_S / self._floor_s if self._floor_s > 0 else 0.0
+        spread = (slopes[0] * scale, slopes[-1] * scale)
+        return Verdict(False, "rising", slopes[len(slopes) // 2] * scale, spread_mib_h=spread)
 
     def _shape(self) -> str:
         """The word of the longest window, up to an hour or so, in which anything happens."""

@@ -82,6 +82,19 @@ class Tracked:
             usage = usage._replace(pss_kib=old.pss_kib)
         self.usage = usage
 
+    def is_another_program(self, facts: Facts) -> bool:
+        """Whether these facts tell of an exec since the last ones.
+
+        Another command line of the same executable is one, unless it is a title, which has no path.
+        """
+        old = self.facts
+        if old is None or old.exe is None or facts.exe is None:
+            return False
+        if old.exe != facts.exe:
+            return True
+        program = (facts.command or "").partition(" ")[0]
+        return old.command != facts.command and ("/" in program or "python" in program)
+
     def read_kin(self) -> bool:
         """Gather what its role follows from; True if that has changed."""
         facts = self.facts

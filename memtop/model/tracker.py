@@ -24,6 +24,7 @@ from memtop.probe.sample import Identity, Sample, Wanted
 ENDED_STAYS_S = 30.0
 TREND_EVERY_S = 0.9  # trends are judged once a second where samples come more often
 SERVES = ("main", "worker")  # whose other children are grouped, too
+DAEMON_WITHIN_S = 5.0
 SLOW_EVERY = 15  # what rests without being steady is looked at each 15th time
 
 
@@ -87,6 +88,9 @@ class Tracker:
         moved |= self._note_activity(sample, dirty)
         for facts in sample.facts:
             if tracked := self._tracked.get(facts.identity):
+                if tracked.is_another_program(facts):
+                    tracked.growth = None  # what the one before it took says nothing about this one
+                    self._unconfirmed.pop(facts.identity, None)
                 tracked.facts = facts
                 dirty[facts.identity] = tracked
         self._note_usage(sample, dirty)
@@ -228,13 +232,24 @@ class Tracker:
             old_ppid = before.ppid if before else tracked.started.ppid
             if activity.ppid != old_ppid:
                 tracked.parent = self._parent(identity, activity.ppid)
-                tracked.kin = None  # its role may be another one
                 moved = True
+                self._adopt(tracked, sample.clock_s)
             if tracked.is_zombie:
                 self._leave_group(tracked, sample.taken_at, died=True)
                 tracked.rate_bytes_s = None
                 self._rest(identity)
         return moved
+
+    def _adopt(self, tracked: Tracked, clock_s: float) -> None:
+        """Somebody else is its parent now: a worker whose parent has died remains a worker.
+
+        Who loses its parent at once has made itself a daemon, and is no worker.
+        """
+        is_old = tracked.born_s is None or clock_s - tracked.born_s >= DAEMON_WITHIN_S
+        if tracked.role is not None and tracked.role.role == "worker" and is_old:
+            self._leave_group(tracked, 0.0, died=False)
+        else:
+            tracked.kin = None  # its role may be another one
 
     def _note_usage(self, sample: Sample, dirty: dict[Identity, Tracked]) -> None:
         for usage in sample.usage:

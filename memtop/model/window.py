@@ -123,6 +123,17 @@ def deepest_fall(window: Sequence[int]) -> int:
     return deepest
 
 
+def falls(window: Sequence[int], least_kib: float) -> int:
+    """How often the floor fell by `least_kib` or more from what it had climbed to."""
+    top, number = window[0], 0
+    for kib in window:
+        if kib > top:
+            top = kib
+        elif top - kib >= least_kib > 0:
+            top, number = kib, number + 1
+    return number
+
+
 def rate_of(floors: Sequence[int]) -> float:
     """KiB a floor between the means of the first and the last third, as ends alone are noisy."""
     count = len(floors)

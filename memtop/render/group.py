@@ -173,4 +173,10 @@ def group_finding(group: Group, state: State) -> list[list[Cell]]:
         rate = units.rate_mib_min(worst.rate_bytes_s).lstrip("+")
         words = f"{worst.pid} grows by {rate} MiB a minute, less than half of what the group rises."
         return [[("▲   ", "rising"), (words, "bright")]]
+    if group.trend.is_growing or group.lives:
+        words = "None has lived long enough to tell"
+        if group.lives:
+            rate = units.rate_mib_min(group.lives[-1]).lstrip("+")
+            words += f"; the last one that grew before it ended did so by {rate} MiB a minute"
+        return [[("~   ", "text"), (words + ".", "text")]]
     return [[("=   ", "faint"), (f"{number} {label}, {each} each, none grows.", "dim")]]

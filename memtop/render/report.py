@@ -179,6 +179,8 @@ def process_json(row: Row, state: State) -> dict[str, Any]:
 
 def _trend_word(row: Row, state: State) -> str | None:
     """The trend; of a process that only memtop has not seen for long, nothing is known."""
+    if row.state == "Z":
+        return None
     young = row.started_at is not None and 0 <= state.taken_at - row.started_at < NEW_S
     return row.trend.word if row.trend.word != "new" or young else None
 

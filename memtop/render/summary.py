@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from memtop import units
+from memtop.model.forest import subtree
 from memtop.model.limits import MAX_DEPTH, Limit
 from memtop.model.query import View
 from memtop.model.state import Row, State
@@ -157,7 +158,14 @@ def _rate_cells(rate_bytes_s: float | None, *, narrow: bool) -> list[Cell]:
 
 def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cell]:
     """Line 2: counts at left, then only what is not zero; order, interval, clock at right."""
-    living = state.living()
+    living, growing = state.living(), list(state.growing)
+    groups = list(state.groups.values())
+    if view.top_pid is not None:
+        tops = [one for one in state.rows if one.pid == view.top_pid]
+        below = {one for top in tops for one in subtree(state.children, top)}
+        living = [row for row in living if row.identity in below]
+        growing = [row for row in growing if row.identity in below]
+        groups = [group for group in groups if group.parent in below]
     left: list[Cell] = [(f"{len(living):,}", "text"), (" processes", "dim")]
     extras: list[list[Cell]] = []
     if notice.filter:
@@ -169,11 +177,11 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     python = sum(row.python for row in living)
     if python and width >= 96:
         extras.append([(f"{python:,}", "text"), (" python", "dim")])
-    words = Counter(row.trend.word for row in state.growing)
+    words = Counter(row.trend.word for row in growing)
     for word, sign, role in (("leak-like", "▲▲", "leak"), ("rising", "▲", "rising")):
         if words[word]:
             extras.append([(f"{sign} {words[word]} {word}", role)])
-    if many := sum(group.finding == "many-processes" for group in state.groups.values()):
+    if many := sum(group.finding == "many-processes" for group in groups):
         extras.append([(f"≡ {many} group{'s' if many > 1 else ''} of many", "rising")])
     if kills := oom_kills(state):
         extras.append([(f"{kills} OOM kill{'s' if kills > 1 else ''}", "leak")])

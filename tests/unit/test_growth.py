@@ -161,14 +161,26 @@ def test_a_leak_that_was_given_back_is_let_go_at_once():
 
 @pytest.mark.parametrize("phase", [0, 1, 2, 3, 4711])
 def test_nothing_is_said_before_20_samples(phase):
-    """However steep it is; and soon after them something is."""
+    """However steep it is; and soon after them something is, which is never that it bends over."""
     detector = GrowthDetector(phase)
-    for i in range(25):
+    for i in range(35):
         detector.add(float(i), i * 10 * MIB)
         if i < 19:
             assert detector.verdict()["kind"] == "new"
-        assert not detector.verdict()["growing"]
-    assert detector.verdict()["kind"] != "new"
+        assert detector.verdict()["kind"] in ("new", "rising")
+    assert detector.verdict()["kind"] == "rising"
+
+
+@pytest.mark.parametrize("phase", [0, 3, 4711])
+@pytest.mark.parametrize("mib_min", [10, 40])
+def test_a_leak_after_one_large_fall_is_rising(phase, mib_min):
+    """The peak of a start-up is freed, then it leaks: it rises within two minutes of the fall."""
+    detector = GrowthDetector(phase)
+    for i in range(260):
+        kib = 2000 * 1024 if i < 120 else (1000 + (i - 120) * mib_min / 60) * 1024
+        detector.add(float(i), int(kib) * 1024)
+    assert detector.verdict()["kind"] == "rising"
+    assert detector.verdict()["slope_mib_h"] == pytest.approx(mib_min * 60, rel=0.1)
 
 
 @pytest.mark.parametrize("dt_s", [0.5, 5, 60])
