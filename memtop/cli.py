@@ -167,9 +167,7 @@ def _run_ps(options: argparse.Namespace) -> int:
     source = _open_source(options)
     columns = options.columns or TEXT_COLUMNS
     dear = view.dear | {name for name in columns if BY_ID[name].dear}
-    wanted = Wanted(
-        all_usage=options.json or bool(dear), all_cpu=True, pss=options.json or "pss" in dear
-    )
+    wanted = Wanted(all_usage=options.json or bool(dear), all_cpu=True, pss="pss" in dear)
     try:
         state = _watch(source, _tracker(source, options), wanted, options)
     finally:
