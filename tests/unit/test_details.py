@@ -53,7 +53,8 @@ def test_limits_set_after_the_birth_are_seen(source, children, wait_until):
         "print(1, flush=True); sys.stdin.read()"
     )
     source.sample(Wanted())
-    assert [f.address_space_bytes for f in facts_of(source, child.pid)] == [None]
+    first = wait_until(lambda: facts_of(source, child.pid))
+    assert {f.address_space_bytes for f in first} == {None}
     child.stdin.write("\n")
     child.stdin.flush()
     child.stdout.readline()
@@ -61,7 +62,7 @@ def test_limits_set_after_the_birth_are_seen(source, children, wait_until):
     def seen():
         return [f.address_space_bytes for f in facts_of(source, child.pid)]
 
-    assert wait_until(seen, limit_s=10, every_s=0.2) == [777 * MIB]
+    assert wait_until(lambda: 777 * MIB in seen(), limit_s=10, every_s=0.2)
 
 
 def exact_of(source, wanted):
