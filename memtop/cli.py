@@ -201,9 +201,8 @@ def _watch(source: Source, tracker: Tracker, wanted: Wanted, options: argparse.N
         time.sleep(max(0.0, at - time.monotonic()))
         tracker.feed(source.sample(tracker.ask(wanted)))
     source.settle(SETTLE_S)
-    return tracker.feed(
-        source.sample(tracker.ask(wanted))
-    )  # with what the slow readers have brought
+    # With what the slow readers have brought.
+    return tracker.feed(source.sample(tracker.ask(wanted)))
 
 
 def _terminal_width() -> int:

@@ -51,10 +51,10 @@ class Ceilings:
         self._is_stale = False
         self.room_by_parent: Mapping[Identity, int] = {}
 
-    def take(self, read: tuple[Cgroup, ...], time: Timeline, count: int) -> None:
+    def take(self, read: tuple[Cgroup, ...], time: Timeline) -> None:
         """Note what was read of cgroups."""
         self._is_stale = self._is_stale or bool(read)
-        self._limits.take(read, time, count)
+        self._limits.take(read, time)
 
     def look(
         self,
@@ -90,11 +90,11 @@ class Ceilings:
         best: dict[str, Capacity] = {}
         below: Mapping[str, _Load] | None = None
         for group in groups.values():
-            if not _is_bound(group, rows, limits):
+            if (limit := _limit_of(group, rows, limits)) is None:
                 continue
             if below is None:
                 below = _by_bound(rows.values(), limits)
-            capacity = _capacity(group, rows, limits, below)
+            capacity = _capacity(group, limit, below)
             if capacity is None:
                 continue
             room[group.parent] = capacity.limit_bytes
@@ -138,23 +138,18 @@ def _by_bound(rows: Iterable[Resident], limits: Mapping[str, Limit]) -> Mapping[
     return below
 
 
-def _is_bound(group: Group, rows: Mapping[Identity, Resident], limits: Mapping[str, Limit]) -> bool:
-    """Whether a limit holds for the parent of a group."""
+def _limit_of(
+    group: Group, rows: Mapping[Identity, Resident], limits: Mapping[str, Limit]
+) -> Limit | None:
+    """The limit that holds for the parent of a group; None if none does, or none is known."""
     parent = rows.get(group.parent)
     limit = limits.get(parent.cgroup) if parent is not None and parent.cgroup else None
-    return limit is not None and limit.bound is not None
+    return limit if limit is not None and limit.bound is not None else None
 
 
-def _capacity(
-    group: Group,
-    rows: Mapping[Identity, Resident],
-    limits: Mapping[str, Limit],
-    below: Mapping[str, _Load],
-) -> Capacity | None:
-    """How many more of a group's workers fit below the limit of their parent."""
-    parent = rows.get(group.parent)
-    limit = limits.get(parent.cgroup) if parent is not None and parent.cgroup else None
-    if limit is None or limit.bound is None or limit.limit_bytes is None:
+def _capacity(group: Group, limit: Limit, below: Mapping[str, _Load]) -> Capacity | None:
+    """How many more of a group's workers fit below a limit."""
+    if limit.bound is None or limit.limit_bytes is None:
         return None
     bound = limit.bound
     load = below.get(bound.path, _Load())

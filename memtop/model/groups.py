@@ -316,7 +316,6 @@ class Groups:
     def look(
         self,
         time: Timeline,
-        count: int,
         rows: Mapping[Identity, Member],
         limits: Mapping[Identity, int],
         taken_at: float,
@@ -325,7 +324,7 @@ class Groups:
         clock_s = time.clock_s
         changed = False  # the mapping of a former state stays as it is
         for band in self._bands.values():
-            self._move(band, time, count)
+            self._move(band, time)
             shown = band.shown
             if shown and (shown.rss_kib, shown.rate_bytes_s) != (band.sum_kib, band.rate_bytes_s):
                 band.shown = shown._replace(
@@ -350,7 +349,7 @@ class Groups:
         return self._shown
 
     @staticmethod
-    def _move(band: _Band, time: Timeline, count: int) -> None:
+    def _move(band: _Band, time: Timeline) -> None:
         """Let history and growth of a group follow its sums."""
         kib = max(0, band.sum_kib)
         if band.history is None:
@@ -363,8 +362,8 @@ class Groups:
         value = max(0, band.steady_sum_kib) * 1024
         if band.growth is None:
             phase = band.parent.pid
-            band.growth = Growth(phase, count, time.clock_s, value, exact=True)
-        elif band.growth.feed(count, time.clock_s, value, time.interval_s):
+            band.growth = Growth(phase, time.moment, time.clock_s, value, exact=True)
+        elif band.growth.feed(time.moment, time.clock_s, value, time.moment_s):
             band.is_stale = True
 
     def _sum_up(

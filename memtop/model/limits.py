@@ -87,17 +87,17 @@ class _Filling:
 
     __slots__ = ("growth", "history", "rate_bytes_s")
 
-    def __init__(self, kib: int, time: Timeline, count: int, phase: int) -> None:
+    def __init__(self, kib: int, time: Timeline, phase: int) -> None:
         self.history = History(time.tick, time.bucket, kib)
-        self.growth = Growth(phase, count, time.clock_s, kib * 1024, exact=True)
+        self.growth = Growth(phase, time.moment, time.clock_s, kib * 1024, exact=True)
         self.rate_bytes_s: float | None = None
 
-    def move(self, kib: int | None, time: Timeline, count: int) -> None:
+    def move(self, kib: int | None, time: Timeline) -> None:
         """The floor is `kib` now, or what it was before if that is None."""
         if kib is not None and kib != self.history.kib:
             self.history.add(time.tick, time.bucket, kib, time.before_bucket)
         self.rate_bytes_s = time.rate_bytes_s(self.history)
-        self.growth.feed(count, time.clock_s, self.history.kib * 1024, time.interval_s)
+        self.growth.feed(time.moment, time.clock_s, self.history.kib * 1024, time.moment_s)
 
 
 class Limits:
@@ -112,7 +112,7 @@ class Limits:
         """What was read of each, by path."""
         return self._cgroups
 
-    def take(self, read: Iterable[Cgroup], time: Timeline, count: int) -> None:
+    def take(self, read: Iterable[Cgroup], time: Timeline) -> None:
         """Note what was read just now, and let every cgroup's floor move on."""
         fresh: dict[str, int | None] = {}
         for cgroup in read:
@@ -121,9 +121,9 @@ class Limits:
         for path, kib in fresh.items():
             if path not in self._fillings and kib is not None:
                 phase = len(self._fillings)
-                self._fillings[path] = _Filling(kib, time, count, phase)
+                self._fillings[path] = _Filling(kib, time, phase)
         for path, filling in self._fillings.items():
-            filling.move(fresh.get(path), time, count)
+            filling.move(fresh.get(path), time)
 
     def keep(self, paths: Iterable[str]) -> None:
         """Forget the cgroups that hold none of these, nor are ancestors of one that does."""

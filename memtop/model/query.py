@@ -208,7 +208,7 @@ class _Arranger:
         """Where the tree begins: at the processes without a parent, or at the one asked for."""
         if self.view.top_pid is None:
             return self._without_kernel(self.state.children[None])
-        return tuple(one for one in self.state.rows if one.pid == self.view.top_pid)
+        return self.state.with_pid(self.view.top_pid)
 
     def _without_kernel(self, roots: tuple[Identity, ...]) -> tuple[Identity, ...]:
         """Kernel threads give way to the programs that they started, such as for core dumps."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from memtop.model.groups import Group
 from memtop.model.history import History
 from memtop.model.limits import Limit
-from memtop.model.trends import GROWING, Trend
+from memtop.model.trends import Trend
 from memtop.probe.sample import Identity, Pod
 
 
@@ -62,7 +62,7 @@ class Row(NamedTuple):
     @property
     def is_growing(self) -> bool:
         """Whether its memory is rising or leak-like."""
-        return self.ended_at is None and self.trend.word in GROWING
+        return self.ended_at is None and self.trend.is_growing
 
     @property
     def container(self) -> str | None:
@@ -123,6 +123,10 @@ class State:
     def living(self) -> list[Row]:
         """The rows of processes that have not ended and are not the kernel's."""
         return [row for row in self.rows.values() if row.ended_at is None and not row.kernel]
+
+    def with_pid(self, pid: int) -> tuple[Identity, ...]:
+        """Who has a PID: nobody, one, or for a while also one that has ended."""
+        return tuple(one for one in self.rows if one.pid == pid)
 
     def limit_of(self, row: Row) -> Limit | None:
         """The limit that holds for a process; None if nothing was read about its cgroup."""

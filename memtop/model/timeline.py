@@ -6,6 +6,7 @@ only at the start, when it decides where buckets begin.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 
@@ -15,6 +16,7 @@ RATE_OVER_S = 60.0  # Δ is the change of the floor over this long,
 RATE_FROM_S = 20.0  # or over what there is, but not before this,
 FLOOR_S = 10.0  # the floor being the least value within this long
 GAP_BUCKETS = 2
+TREND_EVERY_S = 0.9  # trends are judged once a second where samples come more often
 
 
 class Timeline:
@@ -22,6 +24,7 @@ class Timeline:
 
     def __init__(self, interval_s: float) -> None:
         self.interval_s = interval_s
+        self.every = max(1, math.ceil(TREND_EVERY_S / interval_s))  # ticks of a moment
         self.tick = -1
         self.bucket = self.before_bucket = 0
         self.late_s = 0.0
@@ -51,6 +54,16 @@ class Timeline:
         self._clocks.append(clock_s)
         if len(self._clocks) > TICKS:
             del self._clocks[0]
+
+    @property
+    def moment(self) -> int:
+        """Counts the ticks at which trends are judged."""
+        return self.tick // self.every
+
+    @property
+    def moment_s(self) -> float:
+        """How long it is from one moment to the next."""
+        return self.interval_s * self.every
 
     @property
     def clock_s(self) -> float:

@@ -6,7 +6,6 @@ notes births and deaths. It does no I/O and reads no clock: all times come with 
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import replace
 
@@ -22,7 +21,6 @@ from memtop.model.trends import STEADY, Growth, time_to
 from memtop.probe.sample import Identity, Sample, Wanted
 
 ENDED_STAYS_S = 30.0
-TREND_EVERY_S = 0.9  # trends are judged once a second where samples come more often
 SERVES = ("main", "worker")  # whose other children are grouped, too
 DAEMON_WITHIN_S = 5.0
 SLOW_EVERY = 15  # what rests without being steady is looked at each 15th time
@@ -47,7 +45,6 @@ class Tracker:
         self._top_pid = top_pid
         self._time = Timeline(interval_s)
         self._error_bytes = statm_error_kib * 1024
-        self._every = max(1, math.ceil(TREND_EVERY_S / interval_s))
         self._tracked: dict[Identity, Tracked] = {}
         self._by_pid: dict[int, Identity] = {}
         self._rows: dict[Identity, Row] = {}
@@ -107,12 +104,9 @@ class Tracker:
                 self._growing[identity] = row
             else:
                 self._growing.pop(identity, None)
-        moment = time.tick // self._every
-        self._ceilings.take(sample.cgroups, time, moment)
+        self._ceilings.take(sample.cgroups, time)
         rows = dict(self._rows)
-        groups = self._groups.look(
-            time, moment, rows, self._ceilings.room_by_parent, sample.taken_at
-        )
+        groups = self._groups.look(time, rows, self._ceilings.room_by_parent, sample.taken_at)
         return State(
             tick=time.tick,
             bucket=time.bucket,
@@ -121,7 +115,7 @@ class Tracker:
             interval_s=time.interval_s,
             watched_s=sample.clock_s - time.first_clock_s,
             late_s=time.late_s,
-            host=self._note_host(sample, moment),
+            host=self._note_host(sample),
             rows=rows,
             children=self._children,
             own=self._own,
@@ -263,17 +257,17 @@ class Tracker:
             if usage.exact_rss_kib is not None and tracked.growth is not None:
                 tracked.growth.confirm(sample.clock_s, usage.exact_rss_kib * 1024)
 
-    def _note_host(self, sample: Sample, moment: int) -> HostRow:
+    def _note_host(self, sample: Sample) -> HostRow:
         host, time = sample.host, self._time
         if host.used_kib is None:
             return HostRow(host.name, host.total_kib, None, None)
         used_bytes = max(0, host.used_kib) * 1024
         if self._host is None or self._host_growth is None:
             self._host = History(time.tick, time.bucket, host.used_kib)
-            self._host_growth = Growth(0, moment, time.clock_s, used_bytes, exact=True)
+            self._host_growth = Growth(0, time.moment, time.clock_s, used_bytes, exact=True)
         elif self._host.kib != host.used_kib:
             self._host.add(time.tick, time.bucket, host.used_kib, time.before_bucket)
-        self._host_growth.feed(moment, time.clock_s, used_bytes, self._step_s)
+        self._host_growth.feed(time.moment, time.clock_s, used_bytes, time.moment_s)
         total_bytes = None if host.total_kib is None else host.total_kib * 1024
         eta_s, _, _ = time_to(total_bytes, used_bytes, self._host_growth.trend)
         rate = time.rate_bytes_s(self._host)
@@ -283,10 +277,6 @@ class Tracker:
         return {identity: tracked.parent for identity, tracked in self._tracked.items()}
 
     # -- what follows from it --------------------------------------------------------------
-
-    @property
-    def _step_s(self) -> float:
-        return self._time.interval_s * self._every
 
     def _assign_roles(self, dirty: dict[Identity, Tracked]) -> None:
         """The roles of those whose kin changed, from the parents down; and of their children."""
@@ -379,7 +369,7 @@ class Tracker:
 
     def _update_slow(self, dirty: dict[Identity, Tracked]) -> None:
         """Those that rest but were not steady yet: time alone changes their trend."""
-        moment = self._time.tick // self._every
+        moment = self._time.moment
         done: list[Identity] = []
         for identity, tracked in self._slow.items():
             if identity in self._lively:
@@ -398,18 +388,17 @@ class Tracker:
         A process that never changed needs no detector; at its first change, that it did not before
         is told at once.
         """
-        time, every = self._time, self._every
-        growth, moment = tracked.growth, time.tick // every
+        time, growth = self._time, tracked.growth
         if growth is None:
             first = history.first_tick
             if history.changed_tick < first or time.tick <= first:
                 return False
             old_kib = history.ticks(time.tick - 1, time.tick - 1)[0]
             first_s = time.clock_of(first)
-            growth = Growth(identity.pid, first // every, first_s, old_kib * 1024)
+            growth = Growth(identity.pid, first // time.every, first_s, old_kib * 1024)
             tracked.growth = growth
         word = growth.trend.word
-        growth.feed(moment, time.clock_s, history.kib * 1024, self._step_s)
+        growth.feed(time.moment, time.clock_s, history.kib * 1024, time.moment_s)
         if growth.is_unconfirmed:
             self._unconfirmed[identity] = tracked
         return growth.trend.word != word

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from memtop.model.growth import GrowthDetector
 
-WORDS = ("leak-like", "rising", "steps", "warm-up", "sawtooth", "steady", "shrinking", "new")
 GROWING = frozenset({"leak-like", "rising"})
 CLASS = {"leak-like": 2, "rising": 1, "shrinking": -1}  # for ordering; every other word is 0
 

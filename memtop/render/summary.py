@@ -161,7 +161,7 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     living, growing = state.living(), list(state.growing)
     groups = list(state.groups.values())
     if view.top_pid is not None:
-        tops = [one for one in state.rows if one.pid == view.top_pid]
+        tops = state.with_pid(view.top_pid)
         below = {one for top in tops for one in subtree(state.children, top)}
         living = [row for row in living if row.identity in below]
         growing = [row for row in growing if row.identity in below]
