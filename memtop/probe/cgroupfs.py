@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from memtop.probe import mounts, parse
 from memtop.probe.handle import close, slurp, slurp_whole
-from memtop.probe.host import may_trace
 from memtop.probe.mounts import Mount
+from memtop.probe.own import SYS_PTRACE, read_standing
 from memtop.probe.sample import Identity
 
 MAX_DEPTH = 64
@@ -191,7 +191,9 @@ class Finder:
             inside = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         except PermissionError:
             why = (
-                "refused although CAP_SYS_PTRACE is held" if may_trace() else "needs CAP_SYS_PTRACE"
+                "refused although CAP_SYS_PTRACE is held"
+                if read_standing().has(SYS_PTRACE)
+                else "needs CAP_SYS_PTRACE"
             )
             raise Unknown(
                 f"no right to look into the container of PID {identity.pid} ({why})"

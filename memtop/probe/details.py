@@ -22,8 +22,8 @@ from re import Pattern
 from memtop.probe import parse
 from memtop.probe.cgroups import CgroupTable
 from memtop.probe.handle import slurp
-from memtop.probe.host import may_trace
 from memtop.probe.names import PodNames
+from memtop.probe.own import SYS_PTRACE, read_standing
 from memtop.probe.sample import Cgroup, Facts, Identity, Usage
 from memtop.secrets import mask_argv
 
@@ -63,7 +63,7 @@ class DetailReader:
         self._exact_done: set[Identity] = set()
         self._pss_spent_s = 0.0
         self._pss_since = time.monotonic()
-        self._may_attach = may_trace()
+        self._may_attach = read_standing().has(SYS_PTRACE)
 
     def ask(self, kind: str, identities: Iterable[Identity], *, urgent: bool = False) -> None:
         """Queue reads of `kind`, `facts`, `usage` or `pss`; asked twice, one is done once."""

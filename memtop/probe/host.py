@@ -11,7 +11,6 @@ from memtop.probe.handle import is_pid, read
 from memtop.probe.sample import Host, Identity
 
 LATEST_S = 1e11  # beyond this no calendar goes
-_CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
 
 
 class HostReader:
@@ -81,12 +80,3 @@ class HostReader:
             return raw.decode("utf-8", "surrogateescape").strip() or "unknown"
         except OSError:
             return "unknown"
-
-
-def may_trace() -> bool:
-    """Whether memtop has CAP_SYS_PTRACE, in its own user namespace."""
-    try:
-        effective = int(parse.parse_keyed(read("/proc/self/status"))["CapEff"], 16)
-    except (OSError, ValueError, KeyError):
-        return False
-    return bool(effective >> _CAP_SYS_PTRACE & 1)
