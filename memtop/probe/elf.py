@@ -17,6 +17,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from memtop.probe.handle import READ
+from memtop.probe.libraries import GLIBC, MALLOC, MUSL, name_python
 
 MAX_FILES = 5_000  # open files that are told apart
 MAX_LINES = 100_000  # of the tables of sockets, all together
@@ -26,16 +27,6 @@ _BANNER_LENGTH = 512
 _MAX_LINE = 512
 MAX_KNOWN = 64  # versions of libc files that are remembered
 
-_LIBPYTHON = re.compile(r"libpython(\d\.\d+)[a-z]*\.so")
-_PYTHON = re.compile(r"python(\d\.\d+)[a-z]*\Z")
-# An extension module with an ABI tag is only ever loaded by that version: cpython-36m, cpython-312.
-_EXTENSION = re.compile(r"\.cpython-(\d)(\d+)[a-z]*-[\w-]+\.so\Z")
-# The suffix that auditwheel adds is left out on purpose: such a copy serves one extension module.
-_MALLOC = re.compile(
-    r"lib(jemalloc|mimalloc|tcmalloc)(?:[_-](?:minimal|and_profiler|debug|secure|pic))*\.so"
-)
-_MUSL = re.compile(r"(?:ld-musl-[\w-]+|libc\.musl-[\w-]+)\.so")
-_GLIBC = re.compile(r"libc(?:-\d\.\d+)?\.so(?:\.6(?:\.\d+)?)?\Z")
 # csu/version.c of glibc; distributions put their own words into the parentheses.
 _BANNER = re.compile(rb"GNU C Library [^\0\n]{1,200}? release version (\d+\.\d+(?:\.\d+)?)[.,]?\s")
 _DELETED = " (deleted)"
@@ -107,19 +98,9 @@ def parse_maps(data: bytes) -> tuple[Mapped, ...]:
 def python_version(exe: str | None, mapped: Iterable[Mapped]) -> str | None:
     """The version of CPython, such as `3.12`; None if it is none, or its files do not tell.
 
-    `exe` is the target of /proc/PID/exe. Its name comes first (a Python that loads the libpython
-    of another one is what it was), then libpython, then an extension module.
+    `exe` is the target of /proc/PID/exe.
     """
-    names = [file.name for file in mapped]
-    if own := _PYTHON.search((exe or "").removesuffix(_DELETED)):
-        return own[1]
-    for name in names:
-        if library := _LIBPYTHON.match(name):
-            return library[1]
-    for name in names:
-        if extension := _EXTENSION.search(name):
-            return f"{extension[1]}.{extension[2]}"
-    return None
+    return name_python((exe or "").removesuffix(_DELETED), (file.name for file in mapped))
 
 
 def allocator(folder: int, mapped: Iterable[Mapped]) -> str | None:
@@ -129,12 +110,12 @@ def allocator(folder: int, mapped: Iterable[Mapped]) -> str | None:
     mapped to take its place; None if there is neither.
     """
     files = tuple(mapped)
-    for pattern, word in ((_MALLOC, None), (_MUSL, "musl")):
+    for pattern, word in ((MALLOC, None), (MUSL, "musl")):
         for file in files:
             if match := pattern.match(file.name):
                 return word or match[1]
     for file in files:
-        if _GLIBC.match(file.name):
+        if GLIBC.match(file.name):
             version = _glibc_version(folder, file)
             return f"glibc {version}" if version else "glibc"
     return None

@@ -1,0 +1,1 @@
+"""One live process, read-only and with rights: its maps, memory, symbols, Python and allocator."""
