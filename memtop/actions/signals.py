@@ -16,12 +16,10 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from memtop.errors import MemtopError
 from memtop.probe import parse
 from memtop.probe.handle import close, read
-from memtop.probe.host import HostReader
+from memtop.probe.host import HostReader, own_host
 from memtop.probe.sample import Identity
-from memtop.units import iso_utc
 
 
 class Signal(NamedTuple):
@@ -128,7 +126,7 @@ def send(target: Target, number: int, *, root: str = "/proc") -> Outcome:
     # kill(2) takes 0 and less for a whole group, or for everybody.
     if pid <= 0 or number not in NAMES:
         return Outcome(pid, "refused", f"signal {number} to PID {pid} makes no sense: not sent")
-    host = _own_host(root)
+    host = own_host(root)
     if host is None:
         return Outcome(pid, "refused", f"{root} does not show memtop, so nothing was sent to {pid}")
     name, pidfd = NAMES[number], -1
@@ -157,20 +155,6 @@ def send(target: Target, number: int, *, root: str = "/proc") -> Outcome:
     return Outcome(pid, "done", f"{name} was sent to {pid}")
 
 
-def _own_host(root: str) -> HostReader | None:
-    """The machine at `root` if its PIDs are those that kill(2) means here, else None."""
-    try:
-        host = HostReader(root)
-        status = parse.parse_keyed(read(f"{root}/self/status", 1 << 16))
-    except (MemtopError, OSError):
-        return None
-    if host.own is None or host.own.pid != os.getpid():
-        return None
-    # The /proc of an outer namespace may by chance show memtop under the PID that it has inside;
-    # then NSpid has a number for each of the two (fs/proc/array.c: task_state).
-    return host if len(status.get("NSpid", "").split()) <= 1 else None
-
-
 def _open_pidfd(pid: int) -> int:
     """A pidfd, -1 where there are none; ProcessLookupError when no process has this PID."""
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
@@ -189,8 +173,7 @@ def _objection(target: Target, stat: parse.Stat, host: HostReader) -> str | None
     """Why the process that has this PID now must not get the signal."""
     pid = target.identity.pid
     if stat.start_ticks != target.identity.start_ticks:
-        boot_at, since_boot_s = host.boot_at, stat.start_ticks / os.sysconf("SC_CLK_TCK")
-        started = "at an unknown time" if boot_at is None else iso_utc(boot_at + since_boot_s)
+        started = host.begun(stat.start_ticks)
         return f"{pid} is another process now (started {started}): nothing was sent"
     if stat.kernel:
         return f"{pid} {KERNEL}"

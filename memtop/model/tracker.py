@@ -7,7 +7,6 @@ notes births and deaths. It does no I/O and reads no clock: all times come with 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
 from memtop.model import forest
 from memtop.model.ceilings import Ceilings
@@ -69,7 +68,7 @@ class Tracker:
             for identity, tracked in self._unconfirmed.items()
             if tracked.growth is not None and tracked.growth.wants_reading(clock_s)
         }
-        return replace(wanted, exact=frozenset(pids)) if pids else wanted
+        return wanted._replace(exact=frozenset(pids)) if pids else wanted
 
     def feed(self, sample: Sample) -> State:
         """Take the next sample; the state after it."""

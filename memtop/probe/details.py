@@ -10,7 +10,6 @@ compared, so that a reused PID never lends its facts to another process.
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 import threading
 import time
@@ -23,7 +22,8 @@ from memtop.probe import parse
 from memtop.probe.cgroups import CgroupTable
 from memtop.probe.handle import slurp
 from memtop.probe.names import PodNames
-from memtop.probe.own import SYS_PTRACE, read_standing
+from memtop.probe.own import read_standing
+from memtop.probe.permission import held_rights, user_name
 from memtop.probe.sample import Cgroup, Facts, Identity, Usage
 from memtop.secrets import mask_argv
 
@@ -33,7 +33,6 @@ MAX_COMMAND = 1 << 12  # bytes of a command line that are read; more than a scre
 PSS_MAX_RSS_KIB = 4 << 20  # a PSS read holds the target's lock 9 ms a GiB
 PSS_BUDGET_S = 0.02  # of reading smaps_rollup, each second
 _NOBODY = Identity(-1, -1)  # stands for a job that is nobody's
-_ADDRESS_SPACE = b"Max address space"  # fs/proc/base.c: lnames
 
 
 class DetailReader:
@@ -63,7 +62,7 @@ class DetailReader:
         self._exact_done: set[Identity] = set()
         self._pss_spent_s = 0.0
         self._pss_since = time.monotonic()
-        self._may_attach = read_standing().has(SYS_PTRACE)
+        self._standing = read_standing()
 
     def ask(self, kind: str, identities: Iterable[Identity], *, urgent: bool = False) -> None:
         """Queue reads of `kind`, `facts`, `usage` or `pss`; asked twice, one is done once."""
@@ -210,41 +209,21 @@ class DetailReader:
             cgroup = _cgroup(slurp(folder, "cgroup"))
         except OSError:
             cgroup = None
-        exe, rights = self._read_rights(folder)
+        try:
+            exe: str | None = sys.intern(os.readlink("exe", dir_fd=folder))
+        except OSError:
+            exe = None
         return Facts(
             identity,
             command,
             uid,
-            None if uid is None else _user_name(uid),
+            None if uid is None else user_name(uid),
             exe,
             cgroup,
             self._names.of(folder, cgroup),
-            rights,
+            held_rights(folder, self._standing),
             _address_space(folder),
         )
-
-    def _read_rights(self, folder: int) -> tuple[str | None, tuple[str, ...] | None]:
-        """The exe link and the rights, by trying what each needs; nothing is attached to.
-
-        `smaps`: PTRACE_MODE_READ, which the exe link needs too. `memory`: opening mem needs
-        PTRACE_MODE_ATTACH, which Yama takes away first. `attach`: the same check for PTRACE_SEIZE.
-        """
-        rights: list[str] = []
-        exe = None
-        try:
-            exe = sys.intern(os.readlink("exe", dir_fd=folder))
-            rights.append("smaps")
-        except PermissionError:
-            pass
-        except OSError:
-            return None, None  # a zombie or kernel thread has no memory to have rights on
-        try:
-            os.close(os.open("mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder))
-            rights += ["memory", "attach"]
-        except OSError:
-            if self._may_attach:
-                rights.append("attach")
-        return exe, tuple(rights)
 
     def _read_usage(self, folder: int, identity: Identity, kind: str) -> Usage:
         status = parse.parse_keyed(slurp(folder, "status"))
@@ -310,12 +289,9 @@ class DetailReader:
 def _address_space(folder: int) -> int | None:
     """The soft RLIMIT_AS in bytes; None if there is none."""
     try:
-        limits = slurp(folder, "limits")
+        return parse.parse_address_space(slurp(folder, "limits"))
     except OSError:
         return None
-    begin = limits.find(_ADDRESS_SPACE)
-    word = limits[begin + len(_ADDRESS_SPACE) :].split(None, 1)[:1] if begin >= 0 else []
-    return int(word[0]) if word and word[0].isdigit() else None
 
 
 # Workers share command lines and cgroups: each is parsed, masked and kept once.
@@ -328,11 +304,3 @@ def _command(raw: bytes, extra_mask: tuple[Pattern[str], ...]) -> str:
 @lru_cache(maxsize=1024)
 def _cgroup(raw: bytes) -> str | None:
     return parse.parse_cgroup(raw)
-
-
-@lru_cache(maxsize=4096)
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return str(uid)

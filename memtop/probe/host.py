@@ -9,6 +9,7 @@ from memtop.errors import MemtopError
 from memtop.probe import parse
 from memtop.probe.handle import is_pid, read
 from memtop.probe.sample import Host, Identity
+from memtop.units import iso_utc
 
 LATEST_S = 1e11  # beyond this no calendar goes
 
@@ -32,6 +33,12 @@ class HostReader:
         total, available = parse.kib_of(pairs, "MemTotal"), parse.kib_of(pairs, "MemAvailable")
         used = None if total is None or available is None else total - available
         return Host(self._name, total, used)
+
+    def begun(self, start_ticks: int) -> str:
+        """When a process with this start time began, in words: `2026-11-21T14:03:22.120Z`."""
+        if self.boot_at is None:
+            return "at an unknown time"
+        return iso_utc(self.boot_at + start_ticks / os.sysconf("SC_CLK_TCK"))
 
     def _check(self) -> bool:
         """Whether the tree is a procfs, and no copy of one."""
@@ -80,3 +87,17 @@ class HostReader:
             return raw.decode("utf-8", "surrogateescape").strip() or "unknown"
         except OSError:
             return "unknown"
+
+
+def own_host(root: str) -> HostReader | None:
+    """The machine at `root` if its PIDs are those that kill(2) and ptrace(2) mean, else None."""
+    try:
+        host = HostReader(root)
+        status = parse.parse_keyed(read(f"{root}/self/status", 1 << 16))
+    except (MemtopError, OSError):
+        return None
+    if host.own is None or host.own.pid != os.getpid():
+        return None
+    # The /proc of an outer namespace may by chance show memtop under the PID that it has inside;
+    # then NSpid has a number for each of the two (fs/proc/array.c: task_state).
+    return host if len(status.get("NSpid", "").split()) <= 1 else None

@@ -13,8 +13,10 @@ from memtop.probe import parse
 from memtop.probe.handle import read
 from memtop.probe.pods import container_of
 
-SYS_PTRACE, SYS_ADMIN = 19, 21  # include/uapi/linux/capability.h
-_INITIAL_PIDS = "pid:[4026531836]"  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+# include/uapi/linux/capability.h
+DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN = 1, 2, 19, 21
+# PROC_PID_INIT_INO and PROC_USER_INIT_INO, include/linux/proc_ns.h
+_INITIAL_PIDS, _INITIAL_USERS = "pid:[4026531836]", "user:[4026531837]"
 GIVES_WAY = 1000  # OOM_SCORE_ADJ_MAX, include/uapi/linux/oom.h
 
 
@@ -22,6 +24,8 @@ class Standing(NamedTuple):
     """What memtop itself may do: its user, capabilities (bits), Yama's ptrace_scope, where it is.
 
     `container`: `kubernetes`, `docker` (or the like) or None; `node`: it sees the host's PIDs.
+    `filtered`: its own system calls pass seccomp; `nested`: it is in a user namespace, whose
+    capabilities are void where the kernel asks for those of the host.
     """
 
     uid: int
@@ -29,6 +33,13 @@ class Standing(NamedTuple):
     yama: int = 0
     container: str | None = None
     node: bool = False
+    filtered: bool = False
+    nested: bool = False
+
+    @property
+    def may_read_filters(self) -> bool:
+        """Whether it may read the seccomp filters of others (kernel/seccomp.c)."""
+        return self.has(SYS_ADMIN) and not self.filtered and not self.nested
 
     def has(self, capability: int) -> bool:
         """Whether a capability is effective."""
@@ -37,7 +48,8 @@ class Standing(NamedTuple):
 
 def read_standing() -> Standing:
     """The standing of this process; what cannot be read counts as not there."""
-    capabilities = parse.parse_keyed(_own("/proc/self/status")).get("CapEff", "0")
+    status = parse.parse_keyed(_own("/proc/self/status"))
+    capabilities = int(status.get("CapEff", "0"), 16)
     yama = _scope(_own("/proc/sys/kernel/yama/ptrace_scope"))
     container = None
     if "KUBERNETES_SERVICE_HOST" in os.environ:
@@ -46,11 +58,15 @@ def read_standing() -> Standing:
         parse.parse_cgroup(_own("/proc/self/cgroup"))
     ):
         container = "docker"
-    try:
-        is_node = os.readlink("/proc/self/ns/pid") == _INITIAL_PIDS
-    except OSError:
-        is_node = False
-    return Standing(os.geteuid(), int(capabilities, 16), yama, container, is_node)
+    return Standing(
+        os.geteuid(),
+        capabilities,
+        yama,
+        container,
+        node=_namespace("pid") == _INITIAL_PIDS,
+        filtered=status.get("Seccomp", "0") != "0",
+        nested=_namespace("user") not in ("", _INITIAL_USERS),
+    )
 
 
 def is_guest(standing: Standing | None = None) -> bool:
@@ -74,6 +90,14 @@ def give_way(path: str = "/proc/self/oom_score_adj") -> bool:
 def _scope(raw: bytes) -> int:
     word = raw.strip()
     return int(word) if word.isdigit() else 0
+
+
+def _namespace(kind: str) -> str:
+    """memtop's own namespace of a kind, empty if that is not known."""
+    try:
+        return os.readlink(f"/proc/self/ns/{kind}")
+    except OSError:
+        return ""
 
 
 def _own(path: str) -> bytes:

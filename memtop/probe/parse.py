@@ -95,6 +95,13 @@ def kib_of(pairs: dict[str, str], key: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() else None
 
 
+def parse_address_space(data: bytes) -> int | None:
+    """The soft RLIMIT_AS in /proc/PID/limits, in bytes; None if there is none, or no such line."""
+    _, _, rest = data.partition(b"Max address space")  # fs/proc/base.c: lnames
+    word = rest.split(None, 1)[:1]
+    return int(word[0]) if word and word[0].isdigit() else None
+
+
 def parse_argv(data: bytes) -> tuple[str, ...]:
     """/proc/PID/cmdline: arguments end with NUL; a rewritten title has none or many at its end."""
     stripped = data.rstrip(b"\0 ")

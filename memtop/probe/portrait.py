@@ -9,7 +9,6 @@ nothing is missing there. All reads are bounded. Sizes are in KiB, times in seco
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,8 @@ from memtop.errors import MemtopError
 from memtop.probe import elf, parse
 from memtop.probe.handle import READ
 from memtop.probe.host import HostReader
-from memtop.probe.own import SYS_ADMIN, SYS_PTRACE, Standing, read_standing
+from memtop.probe.own import SYS_PTRACE, Standing, read_standing
+from memtop.probe.permission import Right, remedy, user_name, why_refused
 from memtop.probe.pods import container_of
 from memtop.probe.sample import Identity
 from memtop.secrets import MASK, mask_argv
@@ -32,7 +32,6 @@ MAX_ARGUMENT = 4096  # characters of an argument that are kept
 UNSURE = 1024  # a secret that is cut may not be recognized: so much before a cut is dropped
 
 Limit = int | Literal["unlimited"] | None  # None: not known
-Right = Literal["smaps", "memory", "attach", "owner"]
 Missing = tuple[str, Right | None, str]
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 _LIMITS = {
@@ -109,30 +108,9 @@ def read_portrait(
 
 
 def advice(portrait: Portrait, standing: Standing | None = None) -> str | None:
-    """The command that has the rights which were missing; None if none is, or no command helps.
-
-    Words in capitals are to be filled in. Sources: kubectl's debug profiles, kubectl issue 1650
-    (capabilities are void for users other than root), Yama (scope 3 lasts until the next boot).
-    """
-    standing = standing or read_standing()
-    rights = {right for _, right, _ in portrait.missing} - {None}
-    if standing.yama >= 3:
-        rights -= {"memory", "attach"}
-    if not rights or (standing.uid == 0 and standing.has(SYS_ADMIN)):
-        return None
-    if standing.container is None:
-        return f"sudo memtop --pid {portrait.identity.pid}" if standing.uid else None
-    refused = standing.uid == 0 and standing.has(SYS_PTRACE)  # by AppArmor, seccomp, a namespace
-    if standing.container != "kubernetes":
-        grant = "--privileged" if refused else "--user=0 --cap-add=SYS_PTRACE"
-        return f"docker run --rm -it --pid=container:CONTAINER {grant} IMAGE memtop"
-    if standing.node or refused:
-        return "kubectl debug node/NODE -it --image=IMAGE --profile=sysadmin -- memtop"
-    custom = """ --custom=<(echo '{"securityContext":{"runAsUser":0,"runAsNonRoot":false}}')"""
-    return (
-        "kubectl debug -it POD -n NS --image=IMAGE --target=CONTAINER --profile=general"
-        f"{custom if standing.uid else ''} -- memtop"
-    )
+    """The command that has the rights which were missing; None if none is, or no command helps."""
+    rights = {right for _, right, _ in portrait.missing if right is not None}
+    return remedy(rights, standing or read_standing(), f"memtop --pid {portrait.identity.pid}")
 
 
 class _Stat(NamedTuple):
@@ -154,7 +132,6 @@ class _Painter:
         self._standing = read_standing()
         self._missing: list[Missing] = []
         self._uid: int | None = None
-        self._owner = ""
         self._exe: str | None = None
 
     def paint(self, root: str, own: _Stat) -> Portrait:
@@ -162,8 +139,7 @@ class _Painter:
         taken_at, boot_at = time.time(), _boot_at(root)
         status = parse.parse_keyed(self._read("status", "status") or b"")
         self._uid = uid = _number(status.get("Uid", "").partition("\t")[0])
-        user = None if uid is None else _user_name(uid)
-        self._owner = user or "another user"
+        user = None if uid is None else user_name(uid)
         stat, has_memory = own.stat, own.has_memory
         self._exe = self._link("exe") if has_memory else None
         opened = elf.list_open(self._folder) if has_memory else elf.Opened()
@@ -242,17 +218,8 @@ class _Painter:
             self._missing.append((what, None, error.strerror or "cannot be read"))
 
     def _refuse(self, what: str, right: Right) -> None:
-        standing = self._standing
-        if right in ("memory", "attach") and self._exe is not None and standing.yama:
-            reason = f"kernel.yama.ptrace_scope is {standing.yama}"
-        elif right == "owner":
-            reason = f"belongs to {self._owner}; needs that user or CAP_DAC_READ_SEARCH"
-        elif standing.has(SYS_PTRACE):
-            reason = "refused although CAPSYS_PTRACE is held: security module or user namespace"
-        elif standing.uid == self._uid:
-            reason = "has capabilities that memtop has not, or is not dumpable"
-        else:
-            reason = f"belongs to {self._owner}; needs CAPSYS_PTRACE"
+        may_read = self._exe is not None
+        reason = why_refused(right, self._standing, uid=self._uid, may_read=may_read)
         self._missing.append((what, right, reason))
 
     def _try_memory(self) -> None:
@@ -336,13 +303,6 @@ def _number(text: bytes | str | None) -> int | None:
     """A decimal number of at most 20 digits; None for anything else."""
     word = text.decode("ascii", "replace") if isinstance(text, bytes) else text or ""
     return int(word) if _NUMBER.fullmatch(word := word.strip()) else None
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return str(uid)
 
 
 def _boot_at(root: str) -> float | None:

@@ -8,7 +8,6 @@ None means not known (yet), never zero.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -140,8 +139,7 @@ class Host(NamedTuple):
     used_kib: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a consumer would like to know more often: the probe reads these rows every tick."""
 
     pids: Collection[int] = frozenset()
@@ -151,8 +149,7 @@ class Wanted:
     exact: Collection[int] = frozenset()  # whose RSS is to be read exactly, once
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One look at the system. Apply in this order: ended, started, memory, activity, facts, usage.
 
     `cgroups` holds those that were read just now, all of them within a few seconds.

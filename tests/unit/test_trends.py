@@ -91,12 +91,7 @@ def test_the_tracker_asks_for_one_exact_reading():
         if 10 in wanted.exact:
             asked += 1
             usage = Usage(worker.identity, exact_rss_kib=worker.rss_kib)
-            sample = type(sample)(
-                **{
-                    **{name: getattr(sample, name) for name in sample.__dataclass_fields__},
-                    "usage": (usage,),
-                }
-            )
+            sample = sample._replace(usage=(usage,))
         state = tracker.feed(sample)
         worker.rss_kib += 600
 
