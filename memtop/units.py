@@ -89,6 +89,15 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def span(seconds: float) -> str:
+    """A short time that was measured, to two digits: `0.19 ms`, `38 ms`, `1.2 s`, `24 s`."""
+    if seconds < 0.00995:
+        return f"{seconds * 1000:.2g} ms" if seconds >= 0.00001 else "0 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 9.95 else duration(seconds)
+
+
 def about(seconds: float) -> str:
     """An estimate of a time, coarse enough not to claim more than it knows: `2 h 05 m`, `100 s`."""
     steps = ((60, 5), (120, 10), (600, 60), (3600, 300), (36_000, 900), (86_400, 3600))

@@ -1,0 +1,196 @@
+"""Acting on one process after the other: what stands against it, the act, and what came of it.
+
+The same for the screen and the command line, so that a check cannot be left out by either. Naming
+the process is the confirmation on the command line; the screen has asked before it calls.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from memtop import units
+from memtop.actions import collect, trim
+from memtop.actions.checks import examine
+from memtop.actions.remote.session import Actor, Reply
+from memtop.actions.result import ActionId, Plan, Refusal, Result, Verdict
+from memtop.actions.signals import Target
+from memtop.actions.table import ACTIONS, elsewhere
+from memtop.target.resident import rss_bytes
+
+if TYPE_CHECKING:
+    from memtop.actions.headroom import Headroom
+
+ROOM_TIMES = 3  # so many times what gc would copy has to be left in the cgroup
+LITTLE_BYTES = 1 << 20  # copied by anything that a process does
+IN_VAIN = {
+    "gil": "its GIL was held for {}: nothing was run",
+    "begin": "its new thread did not get to run for {}: nothing was done",
+}
+ASKED = "cancelled before it had begun: nothing was run"
+
+
+def plan_all(
+    action: ActionId, targets: Sequence[Target], *, root: str = "/proc", live: bool = True
+) -> list[Plan]:
+    """What the action would meet in each target, and whether the memory that they share forbids
+    it, taken together."""
+    if not live:
+        refusal = Refusal(elsewhere(ACTIONS[action]))
+        return [Plan(action, one.identity, one.name, None, refusal=refusal) for one in targets]
+    plans = [examine(action, one, root=root) for one in targets]
+    return _with_room(plans, root) if action == "gc" else plans
+
+
+def perform(
+    action: ActionId,
+    targets: Sequence[Target],
+    *,
+    root: str = "/proc",
+    live: bool = True,
+    force: bool = False,
+    watch: Callable[[str], None] | None = None,
+    cancel: threading.Event | None = None,
+    actor: Actor | None = None,
+) -> Iterator[Result]:
+    """Do it to each target in turn and say what came of it.
+
+    `force` does what can be forced (`Refusal.forceable`). `watch` gets words on the way. When
+    `cancel` is set, what has not begun is left undone. `actor` is the process for the first target
+    if that was started already; it is closed here.
+    """
+    # Started first: it gets ready while it is looked at what stands against the action.
+    ready: Actor | None = actor or Actor()
+    try:
+        for plan in plan_all(action, targets, root=root, live=live):
+            if cancel is not None and cancel.is_set():
+                yield _unchanged(plan, "cancelled", ASKED)
+            elif plan.refusal is not None and not (force and plan.refusal.forceable):
+                yield _refused(plan, plan.refusal)
+            else:
+                with ready or Actor() as current:
+                    ready = None
+                    result = _act(current, plan, root, force, watch, cancel)
+                yield result
+    finally:
+        if ready is not None:
+            ready.close()
+
+
+def _act(
+    actor: Actor,
+    plan: Plan,
+    root: str,
+    force: bool,
+    watch: Callable[[str], None] | None,
+    cancel: threading.Event | None,
+) -> Result:
+    pid, began = plan.identity.pid, time.monotonic()
+    before = rss_bytes(pid, root)
+    at = time.time()
+    reply = actor.run(
+        plan.action, plan.identity, root=root, force=force, watch=watch, cancel=cancel
+    )
+    after = rss_bytes(pid, root)
+    result = Result(
+        action=plan.action,
+        pid=pid,
+        name=plan.name,
+        at=at,
+        outcome=reply.outcome,
+        meaning="",
+        identity=plan.identity,
+        reason=reply.reason,
+        held_us=None if reply.held_s is None else reply.held_s * 1e6,
+        seconds=time.monotonic() - began,
+        rss_before_bytes=before,
+        rss_after_bytes=after,
+        allocator=plan.allocator,
+        would_unshare_bytes=plan.would_unshare_bytes,
+    )
+    if reply.outcome == "done":
+        return trim.judge(result, reply) if plan.action == "trim" else collect.judge(result, reply)
+    return _undone(result, reply, plan)
+
+
+def _undone(result: Result, reply: Reply, plan: Plan) -> Result:
+    """The result of what was refused, cancelled or failed in the process that acts."""
+    reason, command = reply.reason or "no reason is known", None
+    if reply.outcome == "cancelled":
+        words = IN_VAIN.get(reason, ASKED)
+        reason = words.format(units.span(result.seconds or 0.0))
+    elif reply.forceable:
+        command = _force_command(plan)
+    return replace(
+        result,
+        reason=reason,
+        command=command,
+        meaning=f"{reason[:1].upper()}{reason[1:]}.",
+        gone=reason == "it has ended",
+    )
+
+
+def _refused(plan: Plan, refusal: Refusal) -> Result:
+    result = _unchanged(plan, refusal.verdict, refusal.reason)
+    return replace(result, right=refusal.right, command=refusal.command, gone=refusal.gone)
+
+
+def _unchanged(plan: Plan, outcome: Verdict, reason: str) -> Result:
+    """The result of what was not even begun."""
+    return Result(
+        action=plan.action,
+        pid=plan.identity.pid,
+        name=plan.name,
+        at=time.time(),
+        outcome=outcome,
+        meaning=f"{reason[:1].upper()}{reason[1:]}.",
+        identity=plan.identity,
+        reason=reason,
+        rss_before_bytes=plan.rss_bytes,
+        rss_after_bytes=plan.rss_bytes,
+        allocator=plan.allocator,
+        would_unshare_bytes=plan.would_unshare_bytes,
+    )
+
+
+def _with_room(plans: list[Plan], root: str) -> list[Plan]:
+    """Refuse where the copies would not fit well into the cgroup, of all its targets together."""
+    from memtop.actions.headroom import headroom  # takes long to import, and trim needs none
+
+    sharing = [plan for plan in plans if plan.refusal is None and plan.would_unshare_bytes != 0]
+    rooms = {plan.identity: headroom(plan.identity.pid, root=root) for plan in sharing}
+    sums: dict[str | None, int] = defaultdict(int)
+    for plan in sharing:
+        sums[rooms[plan.identity].path] += plan.would_unshare_bytes or 0
+    made = []
+    for plan in plans:
+        room = rooms.get(plan.identity)
+        if room is not None:
+            total = None if plan.would_unshare_bytes is None else sums[room.path]
+            plan = replace(plan, refusal=_objection(plan, total, room))
+        made.append(plan)
+    return made
+
+
+def _objection(plan: Plan, total: int | None, room: Headroom) -> Refusal | None:
+    """Why the memory that gc would copy forbids it; None if there is room enough."""
+    command = _force_command(plan)
+    if total is None:
+        reason = "how much of the memory that it shares gc would copy is not known"
+        return Refusal(reason, command=command, forceable=True)
+    if total < LITTLE_BYTES or (room.bytes is not None and room.bytes >= ROOM_TIMES * total):
+        return None
+    if room.bytes is None:
+        left = f"what is left in its cgroup is not known ({room.why})"
+    else:
+        left = f"{units.size(max(0, room.bytes) / 1024)} are left for that"
+    reason = f"gc would copy ≈ {units.size(total / 1024)} that it shares with relatives, and {left}"
+    return Refusal(reason, command=command, forceable=True)
+
+
+def _force_command(plan: Plan) -> str:
+    return f"memtop {plan.action} {plan.identity.pid} --force"

@@ -1,0 +1,237 @@
+"""One thread of the target, stopped: whether it may be borrowed, and having it call C functions.
+
+From the moment that its registers are changed, its own way back (the frame that `prepare` writes)
+is complete: whoever lets it go at any time, or dies, leaves a thread that returns to where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from memtop.actions.remote import frame
+from memtop.actions.remote.frame import Registers, Saved
+from memtop.actions.remote.ptrace import ALL_SIGNALS, MOST_XSTATE, NT_X86_XSTATE, Ended, Tracee
+from memtop.actions.remote.seccomp import objection
+from memtop.actions.remote.threads import Resume, resume_of
+from memtop.probe import parse
+from memtop.probe.handle import read
+from memtop.probe.sample import Identity
+from memtop.target.maps import Mapping
+from memtop.target.memory import Memory
+from memtop.target.symbols import Symbol
+
+RT_SIGRETURN, CLONE, CLONE3 = 15, 56, 435
+STACK_BYTES = 48 << 10  # wanted below the stack pointer: two frames, and what pthread_create takes
+SLOT_BYTES = 64  # for the pthread_t: on the borrowed thread's stack, which outlives the new thread
+STOPPING = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
+# Of NT_PRSTATUS: orig_rax, rax, rsp.
+_NUMBER_RESULT_STACK = itemgetter(15, 10, 19)
+
+
+class Refused(Exception):
+    """Nothing was done, and why, in words for people; `forceable` as in actions.result.Refusal."""
+
+    def __init__(self, reason: str, *, forceable: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.forceable = reason, forceable
+
+
+class Target(NamedTuple):
+    """The process, and the addresses in it that borrowing takes.
+
+    `memory` was opened for this very program: it fails once the program has ended or was replaced.
+    `stacks`: its private writable mappings in order. `loop`: the interpreter's evaluation loop.
+    `spinlocks`: see threads. `ignore_filter`: somebody insists although a seccomp filter cannot be
+    read.
+    """
+
+    identity: Identity
+    root: str
+    memory: Memory
+    stacks: tuple[Mapping, ...]
+    mmap: int
+    mprotect: int
+    munmap: int
+    pthread_create: int
+    gadget: int
+    loop: Symbol | None
+    spinlocks: bool
+    ignore_filter: bool
+
+
+class Held:
+    """A thread that is stopped and may be borrowed; leaving the context lets it go."""
+
+    def __init__(
+        self, target: Target, tracee: Tracee, resume: Resume, saved: Saved, began: float
+    ) -> None:
+        self._target, self.tracee, self.resume, self.saved = target, tracee, resume, saved
+        self.tid, self.stopped, self._began = tracee.tid, saved.registers, began
+        self.slot = (self.stopped.rsp - frame.RED_ZONE - SLOT_BYTES) & ~63
+        self.frame = frame.place(self.slot, len(saved.xstate))
+        self._masked = self._gone = False
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def let_go(self) -> float:
+        """Detach; how many seconds it was held, 0 when asked again."""
+        if self._gone:
+            return 0.0
+        self._gone = True
+        detach(self.tracee)
+        return time.perf_counter() - self._began
+
+    def prepare(self) -> None:
+        """Write frame F: from now on the thread can find its way back by itself."""
+        saved = self.saved._replace(registers=self.resume.registers)
+        raw = frame.build(self.frame, self.slot, saved, self._target.gadget)
+        self._target.memory.write(self.frame, raw)
+
+    def frame_calling(self, function: int, arguments: Sequence[int]) -> int:
+        """Write frame F2, which calls a function that returns into F; its address."""
+        registers = self.stopped.calling(function, tuple(arguments), self.frame)
+        saved = self.saved._replace(registers=registers, mask=ALL_SIGNALS)
+        at = frame.place(self.frame, len(self.saved.xstate))
+        self._target.memory.write(at, frame.build(at, self.frame, saved, self._target.gadget))
+        return at
+
+    def begin(self, function: int, arguments: Sequence[int], stack: int) -> None:
+        """Set it up to call a function that returns into the frame at `stack`."""
+        registers = self.stopped.calling(function, tuple(arguments), stack)
+        self.tracee.set_registers(registers.pack())
+        if not self._masked:
+            # After the registers, so that the frame undoes it even if memtop dies here.
+            self.tracee.set_signal_mask(ALL_SIGNALS)
+            self._masked = True
+
+    def call(self, function: int, arguments: Sequence[int], stack: int) -> int:
+        """Have it make a system call through its C function; the result, negative is an error."""
+        self.begin(function, arguments, stack)
+        self._next_stop()
+        self._next_stop()
+        return signed(Registers.unpack(self.tracee.registers()).rax)
+
+    def finish(self) -> bool | None:
+        """If the frame would not do: stay until it is about to return into F, and give it its
+        registers back by hand.
+
+        Whether clone succeeded meanwhile; None if that was not seen.
+        """
+        if self.resume.exact is None or not self._masked:
+            return None
+        created: bool | None = None
+        while True:
+            self._next_stop()
+            number, result, stack = _NUMBER_RESULT_STACK(Registers.unpack(self.tracee.registers()))
+            if number in (CLONE, CLONE3):
+                created = signed(result) > 0  # at its entry this is -ENOSYS
+            if number == RT_SIGRETURN and stack == self.frame + 8:
+                break
+        self.tracee.set_signal_mask(self.saved.mask)
+        # It stands at the entry of rt_sigreturn; the kernel makes the call that is set here.
+        self.tracee.set_registers(self.resume.exact.pack())
+        return created
+
+    def _next_stop(self) -> None:
+        """Let it run to the next entry or exit of a system call."""
+        self.tracee.run_to_syscall()
+        while not (stop := self.tracee.wait()).is_syscall:
+            # All signals are blocked but SIGSTOP, which takes effect when the thread is let go.
+            self.tracee.run_to_syscall(0 if stop.is_event else stop.signal)
+
+
+def hold(target: Target, tid: int) -> Held | None:
+    """Stop a thread; None, and it runs on, if it cannot be borrowed now. Refused."""
+    tracee = Tracee(tid)
+    try:
+        status = parse.parse_keyed(read(f"{target.root}/{target.identity.pid}/task/{tid}/status"))
+        began = time.perf_counter()
+        tracee.seize()
+    except (ProcessLookupError, FileNotFoundError):
+        return None
+    except PermissionError:
+        reason = "tracing it was refused: it is traced already, or a right is missing"
+        raise Refused(reason) from None
+    held = None
+    try:
+        tracee.interrupt()
+        held = _judge(target, tracee, began, status.get("Seccomp", "0") != "0")
+    except (Ended, ProcessLookupError, FileNotFoundError):
+        return None
+    finally:
+        if held is None:
+            detach(tracee)
+    return held
+
+
+def _judge(target: Target, tracee: Tracee, began: float, has_filter: bool) -> Held | None:
+    """Wait until the thread has stopped; whether it may be borrowed there."""
+    while not (stop := tracee.wait()).is_event:
+        tracee.resume(stop.signal)
+    if stop.signal in STOPPING:
+        raise Refused("it is stopped (SIGSTOP); continue it first")
+    # A thread that ended lends its number to any process; one that is traced keeps it.
+    os.stat(f"{target.root}/{target.identity.pid}/task/{tracee.tid}")
+    try:
+        stopped = Registers.unpack(tracee.registers())
+    except ValueError:
+        raise Refused("it is a 32-bit process, which is not supported") from None
+    if stopped.cs != frame.USER_CODE:
+        return None
+    resume = resume_of(
+        stopped, target.loop, target.spinlocks, is_main=tracee.tid == target.identity.pid
+    )
+    if resume is None or not _has_stack(target.stacks, stopped.rsp):
+        return None
+    if has_filter:
+        _check_filters(target, tracee)
+    xstate = frame.usable_xstate(tracee.registers(NT_X86_XSTATE, MOST_XSTATE))
+    if xstate is None:
+        return None
+    return Held(target, tracee, resume, Saved(stopped, tracee.signal_mask(), xstate), began)
+
+
+def _check_filters(target: Target, tracee: Tracee) -> None:
+    try:
+        why = objection(tracee.filters())
+    except PermissionError:
+        if target.ignore_filter:
+            return
+        why = "its seccomp filter cannot be read: that takes CAP_SYS_ADMIN and no filter oneself"
+        raise Refused(why, forceable=True) from None
+    except ValueError:
+        why = "its seccomp filter is not understood"
+    except OSError:  # EINVAL: this thread has none
+        return
+    if why is not None:
+        raise Refused(why)
+
+
+def _has_stack(stacks: Sequence[Mapping], stack_pointer: int) -> bool:
+    """Whether enough stack is mapped below; that of the main thread grows by itself."""
+    place = bisect_right(stacks, stack_pointer, key=lambda mapping: mapping.start) - 1
+    if place < 0 or stack_pointer >= stacks[place].end:
+        return False
+    return stacks[place].path == "[stack]" or stack_pointer - stacks[place].start >= STACK_BYTES
+
+
+def detach(tracee: Tracee) -> None:
+    """Let a thread run on; one that has ended, or has not stopped yet, is nobody's business."""
+    try:
+        tracee.detach()
+    except OSError:
+        pass
+
+
+def signed(word: int) -> int:
+    """A register as a signed number."""
+    return word - (1 << 64) if word >> 63 else word

@@ -1,0 +1,82 @@
+"""What became of actions as the JSON of the command line, and as its exit code.
+
+The names of the fields are a contract. Bytes are integers, `held_us` microseconds, other times
+seconds; null is not known or not applicable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from memtop.actions.result import Result
+from memtop.errors import Denied, MemtopError, NoSuchProcess
+
+GOOD = ("done", "returned", "nothing_to_return", "not_applicable")
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """That of the worst result; 0 if there is none."""
+    return max(map(_code, results), default=0)
+
+
+def error_json(results: Sequence[Result]) -> dict[str, Any] | None:
+    """What is to be said of the worst result; None if all went well."""
+    worst = max(results, key=_code, default=None)
+    if worst is None or not _code(worst):
+        return None
+    return {
+        "reason": _text(worst.reason or worst.meaning),
+        "right": worst.right,
+        "command": worst.command,
+    }
+
+
+def result_json(result: Result, started: str | None) -> dict[str, Any]:
+    """One process; `started` is the moment at which it began, in UTC."""
+    values: dict[str, Any] = {
+        "pid": result.pid,
+        "started": started,
+        "name": _text(result.name),
+        "outcome": result.outcome,
+        "reason": _text(result.reason),
+        "meaning": _text(result.meaning),
+        "right": result.right,
+        "command": result.command,
+        "held_us": None if result.held_us is None else round(result.held_us, 1),
+        "seconds": None if result.seconds is None else round(result.seconds, 4),
+        "rss_before_bytes": result.rss_before_bytes,
+        "rss_after_bytes": result.rss_after_bytes,
+    }
+    if result.action == "trim":
+        for name in "returned_bytes predicted_bytes allocator in_use_bytes free_bytes".split():
+            values[name] = getattr(result, name)
+        return values
+    known = bool(result.generations)
+    values["collected"] = sum(one.collected for one in result.generations) if known else None
+    values["uncollectable"] = (
+        sum(one.uncollectable for one in result.generations) if known else None
+    )
+    values["would_unshare_bytes"] = result.would_unshare_bytes
+    values["generations"] = [
+        {
+            "collected": one.collected,
+            "uncollectable": one.uncollectable,
+            "seconds": round(one.seconds, 6),
+        }
+        for one in result.generations
+    ]
+    return values
+
+
+def _code(result: Result) -> int:
+    if result.outcome in GOOD:
+        return 0
+    if result.gone:
+        return NoSuchProcess.exit_code
+    return Denied.exit_code if result.right else MemtopError.exit_code
+
+
+def _text(text: str | None) -> str | None:
+    """Bytes of a name that are no UTF-8 become U+FFFD, which every parser reads."""
+    return text and text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
