@@ -1,18 +1,21 @@
 """The arguments of the command line: what can be said, and what is wrong with it.
 
 An option that was not given is None, so that the settings can fill it in. Times are in seconds.
+Only the command that is asked for imports the tables that its arguments come from.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 from memtop import __version__
-from memtop.columns import BY_ID, COLUMNS
-from memtop.config import LEAST_INTERVAL_S, VIEWS
 from memtop.errors import UsageError
 from memtop.units import parse_duration_s
+
+ACTING: tuple[Literal["trim", "gc"], ...] = ("trim", "gc")  # commands that change a process
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,8 +26,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The options of a command line; `command` is `screen`, `ps` or `screenshot`."""
+    """The options of a command line; `command` is `screen`, `ps`, `screenshot`, `trim` or `gc`."""
     commands: dict[str, Callable[[], _Parser]] = {"ps": _ps_parser, "screenshot": _shot_parser}
+    commands |= {name: partial(_acting_parser, name) for name in ACTING}
     if arguments and arguments[0] in commands:
         return commands[arguments[0]]().parse_args(arguments[1:])
     return _screen_parser().parse_args(arguments)
@@ -38,6 +42,8 @@ def _duration(text: str) -> float:
 
 
 def _interval(text: str) -> float:
+    from memtop.config import LEAST_INTERVAL_S
+
     seconds = _duration(text)
     if seconds < LEAST_INTERVAL_S:
         raise argparse.ArgumentTypeError(f"{text} is less than {LEAST_INTERVAL_S} s")
@@ -45,6 +51,8 @@ def _interval(text: str) -> float:
 
 
 def _column(text: str) -> str:
+    from memtop.columns import BY_ID, COLUMNS
+
     if text not in BY_ID:
         names = " ".join(column.id for column in COLUMNS)
         raise argparse.ArgumentTypeError(f"no column {text!r}; there are {names}")
@@ -53,6 +61,12 @@ def _column(text: str) -> str:
 
 def _columns(text: str) -> tuple[str, ...]:
     return tuple(_column(name) for name in text.split(","))
+
+
+def _pid(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:20])):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a PID, a positive number")
+    return int(text[:20])
 
 
 def _common(prog: str, description: str) -> _Parser:
@@ -89,7 +103,7 @@ def _screen_parser() -> _Parser:
     parser = _common(
         "memtop",
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
-        "Commands: memtop ps, memtop screenshot (each has --help).",
+        "Commands: memtop ps, memtop screenshot, memtop trim, memtop gc (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
@@ -101,6 +115,8 @@ def _screen_parser() -> _Parser:
 
 
 def _screen_options(parser: _Parser) -> None:
+    from memtop.config import VIEWS
+
     parser.add_argument("--theme", choices=("dark", "light", "ansi"), help="colours of the screen")
     parser.add_argument("--read-only", action="store_true", help="no key acts on a process")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
@@ -144,4 +160,25 @@ def _shot_parser() -> _Parser:
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.usage = "memtop screenshot OUT.svg|OUT.png|OUT.txt [FILTER] [options]"
     parser.set_defaults(command="screenshot")
+    return parser
+
+
+def _acting_parser(name: Literal["trim", "gc"]) -> _Parser:
+    from memtop.actions.table import ACTIONS
+
+    prog = f"memtop {name}"
+    parser = _Parser(prog=prog, description=ACTIONS[name].does, allow_abbrev=False)
+    parser.add_argument("pids", nargs="+", type=_pid, metavar="PID", help="a process of this host")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--force", action="store_true", help="also where a refusal says that this is possible"
+    )
+    if name == "trim":
+        parser.add_argument(
+            "--no-predict",
+            dest="predict",
+            action="store_false",
+            help="leave out what is expected to come back",
+        )
+    parser.set_defaults(command=name)
     return parser

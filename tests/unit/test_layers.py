@@ -13,7 +13,7 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments"},
+    {"cli", "__main__", "arguments", "acting", "watching"},
     {"tui"},
     {"actions", "recording", "render"},
     {"diagnosis", "anatomy"},
@@ -21,7 +21,7 @@ FLOORS = [
     {"probe"},
     {"columns", "secrets", "units", "paths", "errors", "config", "__init__"},
 ]
-EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")}
+EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments"), ("cli", "acting"), ("cli", "watching")}
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 
 
@@ -93,13 +93,23 @@ def test_model_knows_only_the_values_of_probe():
 def test_command_line_is_light():
     """Importing the command line leaves the heavy libraries alone."""
     code = (
-        "import sys, memtop.cli, memtop.probe.procfs, memtop.render.report;"
+        "import sys, memtop.cli, memtop.watching, memtop.probe.procfs, memtop.render.report;"
         "heavy = {'textual', 'rich', 'plotext', 'psutil', 'asyncio'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_acting_needs_no_model():
+    """`trim` and `gc` are quick: what only looks is not imported for them."""
+    code = "import sys, memtop.cli, memtop.acting; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+
+    assert "memtop.acting" in loaded
+    assert not [name for name in loaded if name.startswith(("memtop.model", "memtop.tui"))]
 
 
 def test_modules_are_small_and_say_what_they_are_for():
