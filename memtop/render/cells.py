@@ -25,6 +25,7 @@ from memtop.render.sparkline import heights_kib, sparkline
 from memtop.render.words import WARM, group_words, tone, trend_words
 
 Cell = tuple[str, str]  # text, role
+EDGE: Cell = ("▌", "accent")  # the left edge of what is selected
 
 _INTERPRETER = re.compile(r"\A\S*python[\d.]*\s+(?:-m\s+)?(?=[^-\s])", re.ASCII)
 

@@ -7,12 +7,13 @@ command that has it. Lines of cells with roles; nothing here knows a terminal.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from memtop import units
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
+from memtop.model.log import Log
 from memtop.model.state import Row, State
 from memtop.model.timeline import RATE_FROM_S, RATE_OVER_S
 from memtop.model.trends import Trend
@@ -24,10 +25,12 @@ from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.group import group_facts, group_finding, group_title
 from memtop.render.limits import limit_finding, limit_lines
+from memtop.render.log import log_lines, log_title
 from memtop.render.words import STATES, WARM, tone, trend_words
 
-TABS = ("chart", "cgroup", "process")
-GROUP_TABS = TABS[:2]
+LOG = "log"
+TABS = ("chart", "cgroup", "process", LOG)
+GROUP_TABS = ("chart", "cgroup", LOG)
 NARROW = 60
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 
@@ -36,7 +39,8 @@ FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 class Detail:
     """What the pane shows: whose, which tab, which window, what was read, what happened.
 
-    With a `group` it is about that group, and `row` is the member that grows most.
+    With a `group` it is about that group, and `row` is the member that grows most. The log is
+    about everything that was done; `acting` are the keys that act, each with its word.
     """
 
     row: Row
@@ -48,6 +52,9 @@ class Detail:
     loading: bool = False
     marks: tuple[Mark, ...] = ()
     ascii_only: bool = False
+    log: Log = field(default_factory=Log)
+    skipped: int = 0
+    acting: tuple[tuple[str, str], ...] = ()
 
     @property
     def tabs(self) -> tuple[str, ...]:
@@ -68,12 +75,15 @@ class Detail:
 def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     """The pane in `height` lines of `width` cells."""
     lines = [_rule(detail, width), _title(detail, width)]
-    finding = _finding(detail)
+    finding = [] if detail.shown_tab == LOG else _finding(detail)
     room = max(0, height - len(lines) - len(finding) - 2)
     if detail.shown_tab == "process":
         body = _process_tab(detail, width, room)
     elif detail.shown_tab == "cgroup":
         made = limit_lines(detail.row, detail.limit, detail.state, width, room)
+        body = [cut(line, width) for line in made]
+    elif detail.shown_tab == LOG:
+        made = log_lines(detail.log, detail.acting, width, room, detail.skipped)
         body = [cut(line, width) for line in made]
     else:
         body = _chart_tab(detail, width, room)
@@ -99,6 +109,23 @@ def _tabs(detail: Detail, width: int) -> tuple[str, ...]:
 
 def _title(detail: Detail, width: int) -> list[Cell]:
     """Who it is, as much as fits; the tabs at right."""
+    tabs: list[Cell] = []
+    for tab in _tabs(detail, width):
+        role = "strong" if tab == detail.shown_tab else "dim"
+        tabs += [("   " if tabs else "", "dim"), (tab, role)]
+    room = width - 5 - width_of(tabs)
+    if detail.shown_tab == LOG:
+        left = cut(log_title(detail.log, detail.state), room)
+    elif detail.group is not None:
+        left = cut(group_title(detail.group, detail.state), room)
+    else:
+        left = _who(detail, room)
+    gap = max(1, width - 2 - width_of(left) - width_of(tabs))
+    return cut([(" ", "dim"), *left, (" " * gap, "dim"), *tabs], width)
+
+
+def _who(detail: Detail, room: int) -> list[Cell]:
+    """A process with what is to be known of it, the last parts only where there is room."""
     row, portrait = detail.row, detail.portrait
     parts: list[Cell] = []
     if row.user:
@@ -115,16 +142,7 @@ def _title(detail: Detail, width: int) -> list[Cell]:
     if row.rights is not None:
         words = {3: "all rights", 0: "no rights to look inside"}
         parts.append((words.get(len(row.rights), "rights: " + " ".join(row.rights)), "dim"))
-    tabs: list[Cell] = []
-    for tab in _tabs(detail, width):
-        role = "strong" if tab == detail.shown_tab else "dim"
-        tabs += [("   " if tabs else "", "dim"), (tab, role)]
-    if detail.group is not None:
-        head_cells = cut(group_title(detail.group, detail.state), width - 5 - width_of(tabs))
-        gap = max(1, width - 2 - width_of(head_cells) - width_of(tabs))
-        return cut([(" ", "dim"), *head_cells, (" " * gap, "dim"), *tabs], width)
     name = process_name(row, own=row.identity == detail.state.own, short=True)
-    room = width - 2 - width_of(tabs) - 3
     head = f"{row.pid} "
     # A long name gives way to the other parts, down to 16 cells; then the last of those go.
     others = sum(cell_width(text) + 3 for text, _ in parts)
@@ -136,9 +154,7 @@ def _title(detail: Detail, width: int) -> list[Cell]:
     for part in parts:
         if width_of(left) + 3 + cell_width(part[0]) <= room:
             left += [("   ", "dim"), part]
-    used = width_of(left)
-    gap = max(1, width - 2 - used - width_of(tabs))
-    return cut([(" ", "dim"), *left, (" " * gap, "dim"), *tabs], width)
+    return left
 
 
 def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:

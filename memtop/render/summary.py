@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from memtop import units
 from memtop.model.forest import subtree
@@ -15,10 +16,11 @@ from memtop.model.state import Row, State
 from memtop.probe.sample import Cgroup
 from memtop.render.cells import Cell, cut, width_of
 from memtop.render.escape import cells as cell_width
-from memtop.render.escape import visible
+from memtop.render.escape import fit, visible
 
 BAR_FULL, BAR_TRACK, BAR_CLAIM = "━", "─", "╌"
 URGENT_S = 600.0
+LEAST_NAME = 8
 SORT_WORDS = {"rate": "growth", "rss": "memory", "cpu": "CPU", "pid": "PID", "name": "name"}
 LAYOUT_WORDS = {
     "tree": "tree by",
@@ -28,9 +30,18 @@ LAYOUT_WORDS = {
 }
 
 
+class Progress(NamedTuple):
+    """How far an action has come: `trimming 2 of 5:`, a name, what it does now, what Esc does."""
+
+    doing: str
+    name: str
+    words: str
+    escape: str
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the second line says besides: the filter in force, paused since when, a message."""
+    """What the second line says besides: filter, paused since when, a message, an action."""
 
     matched: int = 0
     filter: str = ""
@@ -38,6 +49,7 @@ class Notice:
     tagged: int = 0
     message: str = ""
     warning: bool = False
+    progress: Progress | None = None
 
 
 def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
@@ -191,6 +203,8 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     if width >= 140 and (state.births or state.deaths):
         extras.append([(f"{state.births} born, {state.deaths} ended in 10 m", "dim")])
     right = _right_cells(state, view, notice, width)
+    if (notice.message or notice.progress) and width_of(left) + width_of(right) + 5 > width:
+        left = []  # what is said is read in full; the count comes back in a moment
     room = width - 2 - width_of(left) - width_of(right) - 2
     for extra in extras:
         if (need := width_of(extra) + 3) <= room:
@@ -221,7 +235,10 @@ def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[C
     clock = datetime.fromtimestamp(state.taken_at, timezone.utc)
     time = clock.strftime("%Y-%m-%d %H:%M:%SZ" if width >= 112 else "%H:%M:%SZ")
     if notice.message:
-        return [(visible(notice.message), "rising" if notice.warning else "accent")]
+        role = "rising" if notice.warning else "accent"
+        return [(fit(visible(notice.message), width - 3).rstrip(), role)]
+    if notice.progress is not None:
+        return _progress_cells(notice.progress, width - 3)
     if notice.paused_at is not None:
         at = datetime.fromtimestamp(notice.paused_at, timezone.utc).strftime("%H:%M:%SZ")
         word = [("   sampling goes on", "dim")] if width >= 80 else []
@@ -234,6 +251,18 @@ def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[C
         interval = f"{state.interval_s:g} s"
         pieces += [(f"   {interval}   watched {units.duration(state.watched_s)}", "dim")]
     return [*pieces, ("   " if width >= 96 else "  ", "dim"), (time, "text")]
+
+
+def _progress_cells(progress: Progress, width: int) -> list[Cell]:
+    """An action under way; the name gives way to what is being done with it."""
+    tail: list[Cell] = [(f"   {progress.words}" if progress.words else "", "text")]
+    tail += [("   ", "dim"), ("Esc", "accent"), (f" {progress.escape}", "dim")]
+    head = f"{progress.doing} "
+    room = width - cell_width(head) - width_of(tail)
+    if room < LEAST_NAME:
+        tail, room = [], width - cell_width(head)
+    name = visible(progress.name)
+    return [(head, "accent"), (fit(name, max(1, room)).rstrip(), "accent"), *tail]
 
 
 def empty_cells(state: State, view: View) -> list[Cell]:

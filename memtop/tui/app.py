@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from memtop.tui.screens.main import MainScreen
 from memtop.tui.terminal import TerminalDriver
 
 LEAVE_WITHIN_S = 0.8  # after a signal
+WAIT_WITHIN_S, WAIT_EVERY_S = 3.0, 0.02  # for an action, after q
 SWITCH_INTERVAL_S = 0.001  # so that a key waits no longer than this for the sampling thread
 
 
@@ -88,11 +90,12 @@ class MemtopApp(App[None]):
         self.portrait_root = portrait_root
         self.config_file: str | None = None
         self.mask: tuple[re.Pattern[str], ...] = ()
-        self.key_table = keys.rebound(rebind or {})
+        self.key_table = keys.rebound(rebind or {}, read_only=read_only)
         if rebind:
             self.set_keymap(dict(rebind))
         self.failure: Exception | None = None
         self._main = MainScreen(state, view, is_guest=is_guest)
+        self._is_quitting = False
         self._sampling = sampling
         self._tracker = tracker
         self._source = source
@@ -150,6 +153,11 @@ class MemtopApp(App[None]):
         wanted = self._tracker.ask(self._main.wanted())
         self._main.show_state(self._tracker.feed(self._source.sample(wanted)))
 
+    async def settle(self) -> None:
+        """Wait until nothing is done to processes any more; for pictures."""
+        while self._main.job is not None:
+            await asyncio.sleep(WAIT_EVERY_S)
+
     def on_sampled(self, message: Sampled) -> None:
         """A new state from the thread."""
         self._check_terminal()
@@ -198,6 +206,28 @@ class MemtopApp(App[None]):
         background = "#14171c" if ansi else self.get_css_variables()["role-bg"]
         return svg(update, width, height, background)
 
+    async def action_quit(self) -> None:
+        """Leave; an action under way is cancelled first, and waited for."""
+        if self._main.job is not None and not self._is_quitting:
+            self.run_worker(self._quit_after_job())
+        elif not self._is_quitting:
+            self.exit()
+
+    async def _quit_after_job(self) -> None:
+        """Wait for the end of an action, but not for long: it can end without memtop."""
+        self._is_quitting = True
+        job = self._main.job
+        if job is not None:
+            job.cancel.set()
+            self._main.say(f"waiting for the end of {job.action.verb}, then memtop quits")
+            deadline = time.monotonic() + WAIT_WITHIN_S
+            while not job.has_ended and time.monotonic() < deadline:
+                await asyncio.sleep(WAIT_EVERY_S)
+        self.exit()
+
     def stop(self) -> None:
-        """End the sampling; safe to call more than once."""
+        """End the sampling and what is being done; safe to call more than once."""
+        job = self._main.job
+        if job is not None:
+            job.stop(0.0 if self._is_quitting else WAIT_WITHIN_S)  # then it was waited for already
         self._sampler.stop()

@@ -11,10 +11,15 @@ from dataclasses import dataclass, replace
 
 from textual.binding import Binding, BindingType
 
+from memtop.actions.table import ACTIONS
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One thing to do. `label` is how the keys are written; `footer` its word there, if any."""
+    """One thing to do. `label` is how the keys are written; `footer` its word there, if any.
+
+    One that `acts` changes processes: with --read-only it does not exist.
+    """
 
     id: str
     keys: str
@@ -24,6 +29,7 @@ class Key:
     section: str
     footer: str = ""
     stays: bool = False
+    acts: bool = False
 
 
 SECTIONS = ("Move", "See", "Keep", "Act")
@@ -40,7 +46,7 @@ KEYS: tuple[Key, ...] = (
     Key("detail", "enter", "Enter", "detail", "detail of the process", "Move", "detail"),
     Key("next_tab", "tab", "Tab", "tab(1)", "next pane of the detail", "Move"),
     Key("previous_tab", "shift+tab", "S-Tab", "tab(-1)", "previous pane", "Move"),
-    Key("escape", "escape", "Esc", "escape", "one level up: detail, filter, tags", "Move"),
+    Key("escape", "escape", "Esc", "escape", "one level up: action, detail, filter, tags", "Move"),
     Key("filter", "slash,f4", "/", "filter", "filter as you type", "See", "filter", stays=True),
     Key("sort", "s,f6", "s", "choose_sort", "sort by …", "See", "sort"),
     Key("invert", "I", "I", "invert", "turn the order round", "See"),
@@ -51,15 +57,31 @@ KEYS: tuple[Key, ...] = (
     Key("view", "v,f5", "v", "view", "tree, by container, by user, flat", "See", "view"),
     Key("follow", "F", "F", "follow", "follow this process", "See"),
     Key("pause", "p", "p", "pause", "pause the view; sampling goes on", "See", "pause"),
-    Key("longer", "right_square_bracket", "]", "window(1)", "longer window of the chart", "See"),
-    Key("shorter", "left_square_bracket", "[", "window(-1)", "shorter window", "See"),
+    Key(
+        "longer",
+        "right_square_bracket",
+        "]",
+        "window(1)",
+        "longer window of the chart; in the log older",
+        "See",
+    ),
+    Key(
+        "shorter",
+        "left_square_bracket",
+        "[",
+        "window(-1)",
+        "shorter window; in the log newer",
+        "See",
+    ),
     Key("tag", "space", "Space", "tag", "tag, and go down", "Keep", "tag"),
     Key("untag", "U", "U", "untag", "untag all", "Keep"),
     Key("baseline", "r", "r", "baseline", "column Δ SINCE R: change from now on", "Keep", "since"),
     Key("copy_row", "y", "y", "copy_row", "copy the row", "Keep"),
     Key("copy_report", "Y", "Y", "copy_report", "copy the report", "Keep"),
     Key("save", "w", "w", "save", "save picture and report", "Keep", "save"),
-    Key("signal", "K,f9", "K", "signal", "send a signal: asks first", "Act", "signal"),
+    Key("trim", "T", "T", "act('trim')", ACTIONS["trim"].help, "Act", "trim", acts=True),
+    Key("gc", "C", "C", "act('gc')", ACTIONS["gc"].help, "Act", "gc", acts=True),
+    Key("signal", "K,f9", "K", "signal", "send a signal: asks first", "Act", "signal", acts=True),
     Key("palette", "colon,ctrl+p", ":", "palette", "every command by name", "Keep"),
     Key("help", "question_mark,f1", "?", "help", "this help", "Keep", "help", stays=True),
     Key("quit", "q,ctrl+c,f10", "q", "quit", "quit", "Keep", "quit", stays=True),
@@ -69,6 +91,8 @@ FOOTER_ORDER = (
     "filter",
     "sort",
     "detail",
+    "trim",
+    "gc",
     "tag",
     "view",
     "pause",
@@ -126,13 +150,17 @@ _WRITTEN = {
 }
 
 
-def rebound(changes: Mapping[str, str]) -> tuple[Key, ...]:
-    """The table with other keys for some bindings, and their labels."""
+ACTING = frozenset(key.action.partition("(")[0] for key in KEYS if key.acts)
+
+
+def rebound(changes: Mapping[str, str], *, read_only: bool = False) -> tuple[Key, ...]:
+    """The table with other keys for some bindings, and their labels; read-only none that acts."""
     return tuple(
         replace(key, keys=changes[key.id], label=_label(changes[key.id]))
         if key.id in changes
         else key
         for key in KEYS
+        if not (read_only and key.acts)
     )
 
 
@@ -168,4 +196,10 @@ def quit_binding() -> list[BindingType]:
 def footer(table: Sequence[Key] = KEYS) -> list[tuple[str, str, bool]]:
     """Key, word and whether it always stays, in order of use."""
     by_id = {key.id: key for key in table}
-    return [(by_id[i].label, by_id[i].footer, by_id[i].stays) for i in FOOTER_ORDER]
+    order = [by_id[id_] for id_ in FOOTER_ORDER if id_ in by_id]
+    return [(key.label, key.footer, key.stays) for key in order]
+
+
+def acting(table: Sequence[Key] = KEYS) -> tuple[tuple[str, str], ...]:
+    """The keys that act on processes, each with its word."""
+    return tuple((key.label, key.footer) for key in table if key.acts)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
 from memtop.model.state import State
+
+if TYPE_CHECKING:
+    from memtop.actions.result import Plan, Result
+    from memtop.tui.job import Job
 
 
 class Sampled(Message):
@@ -25,3 +31,35 @@ class SamplingFailed(Message):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
+
+
+class Planned(Message):
+    """What an action would meet; `job` says whose answer it is."""
+
+    def __init__(self, job: Job, plans: list[Plan], error: Exception | None = None) -> None:
+        super().__init__()
+        self.job, self.plans, self.error = job, plans, error
+
+
+class Watched(Message):
+    """What an action does at the moment, in short words."""
+
+    def __init__(self, job: Job, words: str) -> None:
+        super().__init__()
+        self.job, self.words = job, words
+
+
+class Acted(Message):
+    """What became of one process."""
+
+    def __init__(self, job: Job, result: Result) -> None:
+        super().__init__()
+        self.job, self.result = job, result
+
+
+class ActingEnded(Message):
+    """Nothing more will be done; `error` is one of memtop's own."""
+
+    def __init__(self, job: Job, error: Exception | None = None) -> None:
+        super().__init__()
+        self.job, self.error = job, error

@@ -26,7 +26,7 @@ class MemtopCommands(Provider):
         def choose(theme: str) -> None:
             app.theme = f"memtop-{theme}"
 
-        for key in keys.KEYS:
+        for key in getattr(app, "key_table", keys.KEYS):
             if key.id in ("palette", "escape"):
                 continue
             yield key.help, f"key {key.label}", partial(screen.run_action, key.action)

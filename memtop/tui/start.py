@@ -83,7 +83,7 @@ def _own_failure(error: Exception) -> MemtopError:
     except MemtopError:
         where = "the report could not be written anywhere"
     return MemtopError(
-        f"stopped by an error of its own ({type(error).__name__}); nothing was done to any process",
+        f"stopped by an error of its own ({type(error).__name__}); no other process is harmed",
         command=where,
     )
 
@@ -133,7 +133,10 @@ async def _take(
             if not options.fake:  # a source with its own clock need not be waited for
                 await asyncio.sleep(max(0.0, at - time.monotonic()))
             app.feed()
-        await pilot.press(*keys)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+            await app.settle()
         await pilot.pause()
         app.feed()
         await pilot.pause()

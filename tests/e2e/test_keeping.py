@@ -36,7 +36,7 @@ def test_a_signal_to_a_real_child(terminal, family):
     terminal.keys("K")
     terminal.wait(f"Signal to {child}")
     terminal.keys("Enter")
-    terminal.wait("Send TERM to 1 process?", "quarry")
+    terminal.wait("Send TERM to ", "quarry")
     terminal.keys("Enter")
     terminal.wait("Send TERM")
     os.kill(child, 0)
@@ -53,7 +53,7 @@ def test_a_dialog_survives_resizing(terminal, family):
     terminal.keys("Enter")
     for width, height in ((120, 40), (60, 16), (80, 24)):
         terminal.resize(width, height)
-        terminal.wait("Send TERM to 1 process?", "y does it")
+        terminal.wait("Send TERM to ", "y send TERM")
     terminal.keys("Escape")
     terminal.wait("PID", without="Send TERM")
 

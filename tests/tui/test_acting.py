@@ -6,6 +6,7 @@ import signal
 import pytest
 from tests_support import app_over
 
+from memtop.actions import signals as signal_module
 from memtop.model.query import View
 from memtop.model.tracker import Tracker
 from memtop.probe.procfs import ProcfsSource
@@ -48,7 +49,7 @@ async def test_a_signal_needs_a_yes(live_app, look, children):
         await screen.press("K")
         assert f"Signal to {child.pid}" in screen.text
         await screen.press("enter")
-        assert "Send TERM to 1 process?" in screen.text
+        assert "Send TERM to " in screen.text
         assert str(child.pid) in screen.text
         await screen.press("enter", "enter")
         assert "Send TERM" in screen.text
@@ -102,6 +103,24 @@ async def test_a_process_that_ended_meanwhile(live_app, look, children):
         await screen.app.workers.wait_for_complete()
         await screen.pilot.pause()
         assert f"{child.pid} has ended" in screen.text
+
+
+async def test_a_parent_needs_its_pid_typed(live_app, look, children, monkeypatch):
+    """For PID 1 and memtop's parents y is a letter: the PID has to be typed, and Enter."""
+    child = children.ready(WAIT)
+    monkeypatch.setattr(signal_module, "parents_of", lambda pid: frozenset({child.pid}))
+    async with look(live_app()) as screen:
+        await put_cursor_on(screen, child.pid)
+        await screen.press("K", "enter")
+        assert "memtop may end with it" in screen.text
+        await screen.press("y", "1", "enter")
+        assert "Send TERM" not in screen.text
+        assert child.poll() is None
+        await screen.press("K", "enter", *str(child.pid), "enter")
+        await screen.app.workers.wait_for_complete()
+        await screen.pilot.pause()
+        assert f"TERM was sent to {child.pid}" in screen.text
+    assert child.wait(5) == -signal.SIGTERM
 
 
 async def test_never_memtop_itself(live_app, look):

@@ -59,7 +59,7 @@ async def test_the_window_of_the_chart(app, look):
 
 
 async def test_tabs(app, look):
-    """Tab goes to the cgroup, the command line in full with the environment, and round."""
+    """Tab goes to the cgroup, the command line in full with the environment, the log, and round."""
     async with look(app) as screen:
         await screen.press("end", "enter", "tab")
         assert "No memory cgroup to show" in screen.text
@@ -67,8 +67,10 @@ async def test_tabs(app, look):
         assert "redis-server *:6379" in screen.text
         assert "environment" in screen.text
         await screen.press("tab")
+        assert "0 actions since" in screen.text
+        await screen.press("tab")
         assert "window 10 m" in screen.text
-        await screen.press("shift+tab")
+        await screen.press("shift+tab", "shift+tab")
         assert "environment" in screen.text
 
 

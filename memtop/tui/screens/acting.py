@@ -1,113 +1,153 @@
-"""Keys that act on processes: they name their targets, ask first, and say what became of it."""
+"""Keys that act inside processes: they look first, ask, act on a thread, and say what came of it.
+
+One action at a time. Its progress stands in the second line, Esc cancels it, and its results go to
+the log.
+"""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 
-from textual.screen import Screen
-
-from memtop.actions import signals
-from memtop.actions.signals import Outcome, Target
-from memtop.model.state import State
-from memtop.probe.sample import Identity
-from memtop.render.cells import process_name
+from memtop.actions import table
+from memtop.actions.result import ActionId, Plan
+from memtop.actions.signals import Target
+from memtop.actions.table import ACTIONS, Action
+from memtop.render.summary import Progress
+from memtop.tui.asking import FIRST, FORCE, about_action, allowed
+from memtop.tui.job import Job
+from memtop.tui.messages import Acted, ActingEnded, Planned, Watched
 from memtop.tui.screens.confirm import ConfirmScreen
-from memtop.tui.screens.pick import PickScreen
-from memtop.tui.widgets.table import ProcessTable
-
-NAMES_SHOWN = 8
+from memtop.tui.screens.targeting import Targeting
+from memtop.tui.telling import DONE, entry_of, sentence_of
 
 
-class Acting(Screen[None]):
-    """The part of the main screen that sends signals."""
+class Acting(Targeting):
+    """The part of the main screen that acts inside processes."""
 
-    table: ProcessTable
-    _state: State
+    job: Job | None = None
 
-    def say(self, message: str, *, warning: bool = False) -> None:
-        """Say something for a few seconds; the main screen knows where."""
+    def show_log(self) -> None:
+        """Open the pane on the log; the main screen knows how."""
         raise NotImplementedError
 
-    def mark(self, text: str, whose: set[Identity]) -> None:
-        """Put a mark on the charts of processes; the pane knows how."""
+    def show_progress(self) -> None:
+        """Draw the line that has the progress; the main screen knows how."""
         raise NotImplementedError
 
-    def _targets(self) -> list[Target]:
-        """The tagged processes that live, else the one under the cursor; never a group as such."""
-        rows = self._state.rows
-        tagged = [one for one in self.table.tags if one in rows and rows[one].ended_at is None]
-        if not self.table.tags:
-            line = self.table.cursor_line
-            if line is None or isinstance(line.key, str) or line.key not in rows:
-                return []
-            tagged = [line.key] if rows[line.key].ended_at is None else []
-        own = self._state.own
-        return [
-            Target(one, process_name(rows[one], own=one == own), rows[one].kernel)
-            for one in sorted(tagged, key=lambda one: one.pid)
-        ]
-
-    def action_signal(self) -> None:
-        """Pick a signal for the tagged processes or the one under the cursor."""
-        targets = self._targets()
+    def action_act(self, action_id: ActionId) -> None:
+        """Look at the tagged processes, the one under the cursor or its group; then ask."""
+        action = ACTIONS[action_id]
+        if self.job is not None:
+            what = self.job.action.verb
+            self.say(
+                f"{what} is running: Esc cancels it, then {action.verb} can begin", warning=True
+            )
+            return
+        if not self.is_live:
+            self.say(table.elsewhere(action), warning=True)
+            return
+        targets = self.targets(members=True)
         if not targets:
-            gone = "none of the tagged processes lives; U forgets the tags"
-            one = "select a living process, or tag the members of a group"
-            self.say(gone if self.table.tags else one, warning=True)
-            return
-        live = bool(getattr(self.app, "live", False))
-        parents = signals.parents_of(os.getpid())
-        refused = signals.refusals(targets, self._state.own, live, parents)
-        if refused:
-            self.say(refused[0].reason, warning=True)
-            return
-        things = [(str(int(s.number)), s.name, s.help) for s in signals.SIGNALS]
-
-        def picked(number: str | None) -> None:
-            if number is not None:
-                self._ask(targets, int(number), parents)
-
-        who = f"{targets[0].identity.pid}" if len(targets) == 1 else f"{len(targets)} processes"
-        self.app.push_screen(PickScreen(f"Signal to {who}", things, None, "asks"), picked)
-
-    def _ask(self, targets: list[Target], number: int, parents: frozenset[int]) -> None:
-        """Name what will get which signal; `y` sends it."""
-        name = signals.NAMES[number]
-        count = "1 process" if len(targets) == 1 else f"{len(targets)} processes"
-        lines = [f"{one.identity.pid:>7}  {one.name[:50]}" for one in targets[:NAMES_SHOWN]]
-        if len(targets) > NAMES_SHOWN:
-            lines.append(f"         and {len(targets) - NAMES_SHOWN} more")
-        help_ = next(one.help for one in signals.SIGNALS if one.number == number)
-        lines += ["", help_, "✓ the identity is compared again when it is sent"]
-        typed = None
-        if len(targets) == 1 and signals.needs_typed_pid(targets[0], parents):
-            typed = str(targets[0].identity.pid)
-            lines.append("It is PID 1 or a parent of memtop: memtop may end with it.")
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(lambda: self._send(targets, number), thread=True)
-
-        self.app.push_screen(ConfirmScreen(f"Send {name} to {count}?", lines, typed), answered)
-
-    def _send(self, targets: list[Target], number: int) -> None:
-        outcomes = list(signals.send_all(targets, number))
-        self.app.call_from_thread(self._tell, targets, outcomes, number)
-
-    def _tell(self, targets: list[Target], outcomes: list[Outcome], number: int) -> None:
-        """One sentence: of a single target its own, of several what went wrong first."""
-        reached = {
-            target.identity
-            for target, outcome in zip(targets, outcomes, strict=True)
-            if outcome.outcome == "done"
-        }
-        done = len(reached)
-        others = [outcome for outcome in outcomes if outcome.outcome != "done"]
-        self.mark(signals.NAMES[number], reached)
-        if len(outcomes) == 1:
-            self.say(outcomes[0].reason, warning=bool(others))
-        elif others:
-            words = f"{done} of {len(outcomes)} sent; {others[0].reason}"
-            self.say(words, warning=True)
+            self.say_no_target(members=True)
+        elif len(targets) == 1 and targets[0].identity == self._state.own:
+            self.say(f"{targets[0].identity.pid} {table.ITSELF}", warning=True)
+        elif len(targets) == 1 and targets[0].kernel:
+            self.say(f"{targets[0].identity.pid} {table.KERNEL}", warning=True)
         else:
-            self.say(f"{signals.NAMES[number]} was sent to {done} processes")
+            self._plan(action, targets)
+
+    def _plan(self, action: Action, targets: Sequence[Target]) -> None:
+        root = getattr(self.app, "portrait_root", None) or "/proc"
+        self.job = Job(action, targets, root, self.is_live, self.post_message)
+        self.job.plan()
+        self.say("")  # what was said before makes room for the progress
+
+    def on_planned(self, message: Planned) -> None:
+        """What was found is asked about, if somebody still waits for it."""
+        job = message.job
+        if job is not self.job:
+            return  # Esc has dropped it
+        self.job = None
+        self.show_progress()
+        if message.error is not None:
+            self.say(_own_error(job, message.error), warning=True)
+            return
+        if not (self.app.screen is self and self.check_action("act", ())):
+            # A key that was meant for something else must not answer.
+            self.say(f"{job.action.verb} was not asked: another key came first", warning=True)
+            return
+        self._ask(job, message.plans)
+
+    def _ask(self, job: Job, plans: Sequence[Plan]) -> None:
+        def answered(key: str | None) -> None:
+            if key == FIRST:
+                self._plan(ACTIONS["gc"], job.targets)
+            elif key is not None:
+                self._act(job, [plan.identity for plan in allowed(plans, key)], key == FORCE)
+
+        self.app.push_screen(ConfirmScreen(about_action(job.action, plans)), answered)
+
+    def _act(self, job: Job, chosen: Sequence[object], force: bool) -> None:
+        self.job = job
+        job.act([one for one in job.targets if one.identity in chosen], force=force)
+        self.say("")
+
+    def on_watched(self, message: Watched) -> None:
+        """What is being done at the moment."""
+        if not message.job.cancel.is_set():
+            message.job.words = message.words
+        self.show_progress()
+
+    def on_acted(self, message: Acted) -> None:
+        """A result goes to the log and, if something was done, on the chart."""
+        result = message.result
+        message.job.results.append(result)
+        message.job.words = "cancelling" if message.job.cancel.is_set() else ""
+        self.keep(entry_of(result))
+        if result.outcome in DONE and result.identity is not None:
+            self.mark(message.job.action.verb, {result.identity})
+        self.show_progress()
+
+    def on_acting_ended(self, message: ActingEnded) -> None:
+        """One sentence, and the log for the rest."""
+        job, self.job = message.job, None
+        if message.error is not None:
+            self.say(_own_error(job, message.error), warning=True)
+        else:
+            words, warning = sentence_of(job.action, job.results, len(job.targets))
+            self.say(words, warning=warning)
+        if job.results:
+            self.show_log()
+
+    def cancel_job(self) -> bool:
+        """Cancel what is under way; False if nothing is."""
+        job = self.job
+        if job is None:
+            return False
+        if not job.is_acting:
+            self.job = None
+            self.say(f"{job.action.verb}: left before it was asked")
+            return True
+        job.cancel.set()
+        job.words = "cancelling"
+        self.show_progress()
+        return True
+
+    def progress(self) -> Progress | None:
+        """How far an action has come, for the second line."""
+        job = self.job
+        if job is None:
+            return None
+        total = len(job.targets)
+        if not job.is_acting:
+            who = job.targets[0].name if total == 1 else f"{total} processes"
+            return Progress("looking at", who, "", "leaves")
+        place = min(len(job.results), total - 1)
+        target = job.targets[place]
+        count = "" if total == 1 else f" {place + 1} of {total}:"
+        who = f"{target.name} {target.identity.pid}"
+        return Progress(job.action.doing + count, who, job.words, "cancels")
+
+
+def _own_error(job: Job, error: Exception) -> str:
+    return f"{job.action.verb} stopped by an error of memtop's own: {type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""The question before something is done: `y` does it, Esc leaves, Enter alone never acts."""
+"""The question before something is done: a named key does it, Esc leaves, Enter never acts."""
 
 from __future__ import annotations
 
@@ -7,56 +7,79 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Input
+
+from memtop.render.question import WIDTH, Question, answer_lines, question_lines
+from memtop.tui.widgets.lines import Lines
+
+FRAME = 2
+ROOMY_ROWS = 20  # with fewer the question has no blank lines inside its frame
 
 
-class ConfirmScreen(ModalScreen[bool]):
-    """Shows a question with what it is about; returns True for `y`.
+class Text(Lines):
+    """The question, or its keys."""
 
-    With `typed` the very text has to be typed and confirmed by Enter instead.
+
+class ConfirmScreen(ModalScreen[str | None]):
+    """Shows a question; returns the key that answered it, None if it was left.
+
+    With `typed` in the question that very text has to be typed and confirmed by Enter instead: it
+    counts as the first answer.
     """
 
-    BINDINGS = [
-        Binding("escape,n", "answer(False)", "leave", show=False),
-        Binding("y", "answer(True)", "do it", show=False),
-    ]
+    BINDINGS = [Binding("escape,n", "leave", "leave", show=False)]
 
-    def __init__(self, question: str, lines: list[str], typed: str | None = None) -> None:
+    def __init__(self, question: Question) -> None:
         super().__init__()
-        self._question, self._lines, self._typed = question, lines, typed
+        self._question = question
 
     def compose(self) -> ComposeResult:
-        """Question, what it means, keys."""
-        with Vertical(id="dialog"):
-            yield Static(self._question, classes="title", markup=False)
-            yield Static("\n".join(self._lines), id="meaning", markup=False)
-            if self._typed is None:
-                yield Static("y does it   Esc leaves", classes="keys", markup=False)
-            else:
-                yield Static(f"Type {self._typed} and Enter", classes="keys", markup=False)
+        """The question, a field where something has to be typed, the keys."""
+        with Vertical(id="question"):
+            yield Text(id="text")
+            if self._question.typed is not None:
                 yield Input(id="typed")
+            yield Text(id="answers")
 
     def on_mount(self) -> None:
         """Only the typed text needs a focus."""
-        self.set_class(self.app.size.height < 16, "-tiny")
-        if self._typed is not None:
+        self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
+        if self._question.typed is not None:
             self.set_focus(self.query_one(Input))
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Fit the text into the frame: as high as it needs, at most as high as the screen."""
+        width = max(1, min(WIDTH, event.size.width - FRAME))
+        answers = answer_lines(self._question, width)
+        is_roomy = event.size.height >= ROOMY_ROWS
+        self.set_class(not is_roomy, "-tight")
+        room = event.size.height - FRAME - len(answers)
+        room -= (3 if is_roomy else 0) + (self._question.typed is not None)
+        lines = question_lines(self._question, width, max(1, room))
+        for name, made in (("#text", lines), ("#answers", answers)):
+            text = self.query_one(name, Text)
+            text.styles.width, text.styles.height = width, len(made)
+            text.show(made)
+
     def on_key(self, event: events.Key) -> None:
-        """While a text has to be typed, y and n are letters."""
-        if event.key == "enter" and self._typed is None:
+        """A key that answers; while a text has to be typed, all keys are letters."""
+        if self._question.typed is not None or not self.is_current:
+            return
+        offered = {answer.key for answer in self._question.answers}
+        pressed = event.character or event.key
+        if pressed in offered:
+            event.stop()
+            self.dismiss(pressed)
+        elif event.key == "enter":
             event.stop()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """`y` alone is not enough where a text has to be typed."""
-        return not (action == "answer" and parameters == (True,) and self._typed is not None)
-
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The text was typed."""
+        """The text was typed; a wrong one leaves everything as it is."""
         if self.is_current:
-            self.dismiss(event.value.strip() == self._typed)
+            is_right = event.value.strip() == self._question.typed
+            self.dismiss(self._question.answers[0].key if is_right else None)
 
-    def action_answer(self, yes: bool) -> None:
-        """Yes or no; the second answer comes too late."""
+    def action_leave(self) -> None:
+        """Nothing is done; a second Esc comes too late."""
         if self.is_current:
-            self.dismiss(yes)
+            self.dismiss(None)

@@ -52,9 +52,9 @@ def help_lines(width: int, table: Sequence[keys.Key] = keys.KEYS) -> list[list[C
     reading += [[(" " + fit(sign, 9), role), (text, "dim")] for sign, role, text in READING]
     blocks.append(reading)
     if width < 110:
-        return [line for block in blocks for line in [*block, []]]
+        return [line for block in blocks if block for line in [*block, []]]
     left = [*blocks[0], [], *blocks[2]]
-    right = [*blocks[1], [], *blocks[3], [], *blocks[4]]
+    right = [*blocks[1], [], *([*blocks[3], []] if blocks[3] else []), *blocks[4]]
     half = 56
     lines = []
     for index in range(max(len(left), len(right))):
@@ -66,9 +66,8 @@ def help_lines(width: int, table: Sequence[keys.Key] = keys.KEYS) -> list[list[C
 
 
 def _key_block(section: str, table: Sequence[keys.Key]) -> list[list[Cell]]:
-    lines: list[list[Cell]] = [[(section, "strong")]]
-    lines += [_pair(key.label, 7, key.help) for key in table if key.section == section]
-    return lines
+    keys_here = [_pair(key.label, 7, key.help) for key in table if key.section == section]
+    return [[(section, "strong")], *keys_here] if keys_here else []
 
 
 def _pair(label: str, width: int, text: str) -> list[Cell]:

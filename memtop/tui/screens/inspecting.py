@@ -7,11 +7,13 @@ from time import monotonic
 from textual.screen import Screen
 
 from memtop.model.groups import Group
+from memtop.model.log import Entry
 from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait, read_portrait
 from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, worst_of
 from memtop.render.chart import Mark
+from memtop.render.detail import LOG
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
 
@@ -94,6 +96,24 @@ class Inspecting(Screen[None]):
             self.pane.marks.setdefault(identity, []).append(Mark(self._shown.taken_at, text))
         self._show_pane()
 
+    def keep(self, entry: Entry) -> None:
+        """Put something that was done into the log."""
+        self.pane.logbook.add(entry)
+        self.pane.skipped = 0
+        self._show_pane()
+
+    def show_log(self) -> None:
+        """Open the pane on the log."""
+        self.pane.tab, self.pane.skipped = LOG, 0
+        if self.pane.is_open:
+            self._show_pane()
+        else:
+            self.action_detail()
+
+    def on_detail_pane_resized(self) -> None:
+        """The pane was laid out: draw it in its new size."""
+        self._show_pane()
+
     def action_detail(self) -> None:
         """Open the detail of the process under the cursor, or close it."""
         self.pane.display = not self.pane.display
@@ -106,6 +126,6 @@ class Inspecting(Screen[None]):
         self._show_pane()
 
     def action_window(self, by: int) -> None:
-        """A longer or shorter window of the chart."""
+        """A longer or shorter window of the chart; in the log what is older or newer."""
         self.pane.widen(by)
         self._show_pane()

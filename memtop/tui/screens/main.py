@@ -27,6 +27,7 @@ from memtop.tui.screens.acting import Acting
 from memtop.tui.screens.arranging import Arranging
 from memtop.tui.screens.inspecting import Inspecting
 from memtop.tui.screens.keeping import Keeping
+from memtop.tui.screens.signalling import Signalling
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.filterbar import FilterBar
 from memtop.tui.widgets.lines import Headings, KeyBar, Summary
@@ -43,7 +44,7 @@ TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
-class MainScreen(Arranging, Inspecting, Acting, Keeping):
+class MainScreen(Arranging, Inspecting, Acting, Signalling, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -62,6 +63,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         self._touched_at = 0.0
         self._follow = False
         self._paused = False
+        self._is_behind = False
         self._is_guest = is_guest  # in somebody's pod, and nothing was said about it yet
         self._message = ("", False, 0.0)
 
@@ -88,14 +90,28 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         self._show_frame()
         self.call_after_refresh(self._show_pane)
 
+    def on_screen_suspend(self) -> None:
+        """Behind another screen nothing moves."""
+        self._is_behind = True
+        self.add_class("-behind")
+
+    def on_screen_resume(self) -> None:
+        """In front again: with what has come meanwhile."""
+        self.remove_class("-behind")
+        if self._is_behind:
+            self._is_behind = False
+            self.show_state(self._state)
+
     def _fit(self, height: int) -> None:
         self.set_class(height < TINY_ROWS, "-tiny")
 
     # -- states ----------------------------------------------------------------------------
 
     def show_state(self, state: State) -> None:
-        """Take a new state; while paused only the clock moves."""
+        """Take a new state; while paused only the clock moves, behind a dialog nothing."""
         self._state = state
+        if self._is_behind:
+            return
         if self._paused:
             self._show_frame()
             return
@@ -201,6 +217,7 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
             tagged=sum(one in self._state.rows for one in self.table.tags),
             message=message if monotonic() < until else "",
             warning=warning,
+            progress=self.progress(),
         )
 
     def say(self, message: str, *, warning: bool = False, stays_s: float = MESSAGE_STAYS_S) -> None:
@@ -208,11 +225,15 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         self._message = (message, warning, monotonic() + stays_s)
         self._show_frame()
 
+    def show_progress(self) -> None:
+        """Draw the second line anew."""
+        self._show_frame()
+
     # -- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No key acts on the table while a filter is typed, but those that end it."""
-        if action == "signal" and getattr(self.app, "read_only", False):
+        if action in keys.ACTING and getattr(self.app, "read_only", False):
             return False
         return self.query_one(FilterBar).is_open == (action == "end_filter")
 
@@ -262,7 +283,9 @@ class MainScreen(Arranging, Inspecting, Acting, Keeping):
         return bar.is_open and bar.type(event)
 
     def action_escape(self) -> None:
-        """One level up: the detail, the pause, then the filter, then the tags."""
+        """One level up: an action under way, the detail, the pause, the filter, then the tags."""
+        if self.cancel_job():
+            return
         if self.pane.is_open:
             self.action_detail()
         elif self._paused:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from textual import events
+from textual.message import Message
+
 from memtop.model.groups import Group
+from memtop.model.log import Log
 from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait
 from memtop.probe.sample import Identity
 from memtop.render.chart import WINDOWS_S, Mark
-from memtop.render.detail import TABS, Detail, detail_lines
+from memtop.render.detail import LOG, TABS, Detail, detail_lines
+from memtop.tui.keys import KEYS, acting
 from memtop.tui.widgets.lines import Lines
 
 READ_AGAIN_S = 10.0
+SCROLLED = 3  # entries of the log, by one key
 
 
 class DetailPane(Lines):
     """Chart and facts of one process; hidden until it is opened."""
+
+    class Resized(Message):
+        """What was drawn does not fit any more."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,8 +31,14 @@ class DetailPane(Lines):
         self.identity: Identity | None = None
         self._tabs: tuple[str, ...] = TABS
         self.marks: dict[Identity, list[Mark]] = {}
+        self.logbook = Log()
+        self.skipped = 0  # so many of its newest entries are scrolled away
         self._portrait: Portrait | None = None
         self._asked_at = 0.0
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Only the screen knows what is to be drawn."""
+        self.post_message(self.Resized())
 
     @property
     def is_open(self) -> bool:
@@ -36,7 +51,11 @@ class DetailPane(Lines):
         self.tab = self._tabs[(place + by) % len(self._tabs)]
 
     def widen(self, by: int) -> None:
-        """A longer or shorter window of the chart."""
+        """A longer or shorter window of the chart; in the log older or newer entries."""
+        if self.tab == LOG:
+            most = max(0, len(self.logbook) - 1)
+            self.skipped = max(0, min(most, self.skipped + by * SCROLLED))
+            return
         names = list(WINDOWS_S)
         place = max(0, min(len(names) - 1, names.index(self.window) + by))
         self.window = names[place]
@@ -70,6 +89,9 @@ class DetailPane(Lines):
             loading=reading and self._portrait is None,
             marks=tuple(self.marks.get(row.identity, ())),
             ascii_only=getattr(self.app, "ascii_only", False),
+            log=self.logbook,
+            skipped=self.skipped,
+            acting=acting(getattr(self.app, "key_table", KEYS)),
         )
         self._tabs = detail.tabs
         self.show(detail_lines(detail, width, height))

@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from memtop.render.cells import Cell, width_of
+from memtop.render.cells import EDGE, Cell, width_of
 from memtop.render.escape import ASCII
 from memtop.render.escape import cells as cell_width
 from memtop.tui.themes import ROLES
@@ -30,7 +30,7 @@ _BLACK = Color.from_ansi(0)
 class Roles(Widget):
     """A widget whose styles are those of the roles."""
 
-    COMPONENT_CLASSES = {f"role--{role}" for role in (*ROLES, "strong")}
+    COMPONENT_CLASSES = {f"role--{role}" for role in (*ROLES, "strong", "clear", "heading")}
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -56,7 +56,8 @@ class Roles(Widget):
         on_cursor = self.get_component_rich_style("role--cursor")
         if self.app.native_ansi_color:
             # Sixteen colours: a background below the name only, the rest stays readable.
-            return style + Style(color=_BLACK, bgcolor=on_cursor.bgcolor) if head else style
+            lit = head and on_cursor.bgcolor is not None and not on_cursor.bgcolor.is_default
+            return style + Style(color=_BLACK, bgcolor=on_cursor.bgcolor) if lit else style
         style = self.get_component_rich_style(f"role--{_ON_CURSOR.get(role, role)}")
         return style + Style(bgcolor=on_cursor.bgcolor)
 
@@ -109,7 +110,10 @@ def changed_spans(old: Sequence[Cell], new: Sequence[Cell]) -> list[tuple[int, i
 
 
 class Lines(Roles):
-    """A few lines of cells with a fixed height; `show` paints what changed."""
+    """A few lines of cells with a fixed height; `show` paints what changed.
+
+    A line that begins with the cursor's edge is drawn as the cursor row.
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -137,8 +141,11 @@ class Lines(Roles):
         """One line, as the compositor asks for it."""
         strip = self._strips.get(y)
         if strip is None or strip.cell_length != self.size.width:
-            pieces = self._pieces[y] if y < len(self._pieces) else ()
-            strip = self.strip(pieces).adjust_cell_length(self.size.width, self.role_style("dim"))
+            pieces = self._pieces[y] if y < len(self._pieces) else []
+            cursor = pieces[:1] == [EDGE]
+            strip = self.strip(pieces, cursor=cursor).adjust_cell_length(
+                self.size.width, self.role_style("dim", cursor)
+            )
             self._strips[y] = strip
         return strip
 
