@@ -30,7 +30,16 @@ import os
 import time
 from typing import NamedTuple
 
-from memtop.actions.remote.hold import Held, Refused, Target, hold, signed
+from memtop.actions.remote.hold import (
+    MMAP,
+    MPROTECT,
+    MUNMAP,
+    Held,
+    Refused,
+    Target,
+    hold,
+    signed,
+)
 from memtop.actions.remote.job import GO, PAGE, YES, Job
 from memtop.actions.remote.threads import candidates
 
@@ -101,7 +110,7 @@ def _start(
     """Steps 2 to 5 with a thread that is stopped."""
     held.prepare()
     asked = (*likely, _READ_EXECUTE, _PRIVATE_ANONYMOUS, (1 << 64) - 1, 0)
-    address = held.call(target.mmap, asked, held.frame)
+    address = held.call(MMAP, target.mmap, asked, held.frame)
     if address <= 0:
         raise Refused(f"the target cannot map memory: {os.strerror(-address)}")
     region = Region(address, job.size)
@@ -109,7 +118,8 @@ def _start(
         data = _data(job, region)
     back = held.frame_calling(target.munmap, region)
     data_at = address + PAGE
-    result = held.call(target.mprotect, (data_at, job.size - PAGE, _READ_WRITE), back)
+    writable = (data_at, job.size - PAGE, _READ_WRITE)
+    result = held.call(MPROTECT, target.mprotect, writable, back)
     if result:
         raise Refused(f"the target cannot protect memory: {os.strerror(-result)}")
     try:
@@ -135,15 +145,20 @@ def take_back(target: Target, lent: Lent) -> bool:
     The thread that was borrowed is asked again: it waits where it waited before, which proves that
     it has come back. If there is no thread then that was not there before, none was made.
     """
-    held = hold(target, lent.tid)
+    held = None if _has_new_thread(target, lent) else hold(target, lent.tid)
     if held is None:
         return False
     with held:
         if (signed(held.stopped.orig_rax), held.stopped.rsp) != (lent.number, lent.stack):
             return False
-        if set(os.listdir(f"{target.root}/{target.identity.pid}/task")) - lent.threads:
+        if _has_new_thread(target, lent):
             return False
         held.prepare()
-        is_gone = held.call(target.munmap, lent.region, held.frame) == 0
+        is_gone = held.call(MUNMAP, target.munmap, lent.region, held.frame) == 0
         held.finish()
         return is_gone
+
+
+def _has_new_thread(target: Target, lent: Lent) -> bool:
+    now = os.listdir(f"{target.root}/{target.identity.pid}/task")
+    return not lent.threads.issuperset(now)

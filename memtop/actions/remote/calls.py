@@ -23,7 +23,7 @@ from memtop.actions.remote.job import (
 from memtop.target.symbols import Symbols
 
 SET_MASK, SET_NAME, FILE_INPUT = 2, 15, 257  # SIG_SETMASK, PR_SET_NAME, Py_file_input
-NAME = b"memtop"  # of the thread, in its comm
+NAME = b"memtop:lent"  # of the thread, in its comm
 MALLINFO_BYTES = 10 * 8  # struct mallinfo2 of malloc.h
 BYTES_AT, BYTES_SIZE, IS_RUN = "bytes", "size", "run"
 

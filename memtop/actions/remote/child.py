@@ -21,6 +21,7 @@ from memtop.actions.remote.job import ACK, CANCEL, STEP, YES, Job
 from memtop.actions.remote.orphans import sweep
 from memtop.actions.remote.ptrace import Ended, die_in
 from memtop.actions.remote.rehearsal import rehearse
+from memtop.actions.remote.threads import waits_for_gil
 from memtop.probe import parse
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
@@ -69,21 +70,15 @@ class Reply(TypedDict, total=False):
 
 def main() -> None:
     """Rehearse, then serve one request, if there comes one."""
-    try:
-        die_in(ALARM_S)
-        rehearse()
-        die_in(0)
-        refused: Refused | None = None
-    except Refused as error:
-        refused = error
+    trouble = _rehearse()
     try:
         request: Request = marshal.load(sys.stdin.buffer)
     except EOFError:
         return  # nothing is wanted any more
     os.set_blocking(sys.stdin.fileno(), False)
     try:
-        if refused is not None:
-            raise refused
+        if trouble is not None:
+            raise trouble
         reply = _act(request)
     except Refused as refused:
         reply = {
@@ -100,6 +95,18 @@ def main() -> None:
     except OSError as error:
         reply = {"outcome": "failed", "reason": f"its memory: {error.strerror}"}
     _say(reply)
+
+
+def _rehearse() -> Refused | None:
+    """What went wrong with a copy of this process."""
+    die_in(ALARM_S)
+    try:
+        rehearse()
+    except Refused as refused:
+        return refused
+    finally:
+        die_in(0)
+    return None
 
 
 def _act(request: Request) -> Reply:
@@ -132,6 +139,10 @@ def _act(request: Request) -> Reply:
         )
         make = {"trim": calls.trim, "gc": calls.collect}[request["action"]]
         job = make(functions)
+        if calls.IS_RUN in job.index and waits_for_gil(
+            identity.pid, calls.NAME, root=request["root"]
+        ):
+            raise Refused("an earlier action was cancelled and still waits for the GIL in it")
         die_in(ALARM_S)
         sweep(target, maps)
         lent = lend(target, job, BORROW_S)

@@ -25,7 +25,7 @@ from memtop.target.maps import Mapping
 from memtop.target.memory import Memory
 from memtop.target.symbols import Symbol
 
-RT_SIGRETURN, CLONE, CLONE3 = 15, 56, 435
+MMAP, MPROTECT, MUNMAP, RT_SIGRETURN, CLONE, CLONE3 = 9, 10, 11, 15, 56, 435
 STACK_BYTES = 48 << 10  # wanted below the stack pointer: two frames, and what pthread_create takes
 SLOT_BYTES = 64  # for the pthread_t: on the borrowed thread's stack, which outlives the new thread
 STOPPING = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
@@ -113,12 +113,16 @@ class Held:
             self.tracee.set_signal_mask(ALL_SIGNALS)
             self._masked = True
 
-    def call(self, function: int, arguments: Sequence[int], stack: int) -> int:
-        """Have it make a system call through its C function; the result, negative is an error."""
+    def call(self, number: int, function: int, arguments: Sequence[int], stack: int) -> int:
+        """Have it make system call `number` through its C function; the result, negative is an
+        error. Refused if the function makes another one first."""
         self.begin(function, arguments, stack)
         self._next_stop()
         self._next_stop()
-        return signed(Registers.unpack(self.tracee.registers()).rax)
+        now = Registers.unpack(self.tracee.registers())
+        if now.orig_rax != number:
+            raise Refused(f"its C library made system call {now.orig_rax} instead of {number}")
+        return signed(now.rax)
 
     def finish(self) -> bool | None:
         """If the frame would not do: stay until it is about to return into F, and give it its

@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 
 from memtop.actions.remote.borrow import WINDOW, WINDOW_END, Region
-from memtop.actions.remote.hold import Target, hold
+from memtop.actions.remote.hold import MUNMAP, Target, hold
 from memtop.actions.remote.job import MOST_BYTES
 from memtop.probe import parse
 from memtop.probe.handle import read
@@ -53,7 +53,7 @@ def sweep(target: Target, maps: Sequence[Mapping]) -> int:
             if any(target.memory.read(region.address, region.size)):
                 continue
             held.prepare()
-            swept += held.call(target.munmap, region, held.frame) == 0
+            swept += held.call(MUNMAP, target.munmap, region, held.frame) == 0
         held.finish()
         return swept
 

@@ -16,6 +16,7 @@ import os
 from typing import NamedTuple
 
 from memtop.actions.remote.frame import Registers
+from memtop.probe.handle import read
 from memtop.target.symbols import Symbol
 
 READ, POLL, NANOSLEEP, RECVFROM, RECVMSG, WAIT4, FUTEX = 0, 7, 35, 45, 47, 61, 202
@@ -58,14 +59,27 @@ def candidates(pid: int, *, root: str, spinlocks: bool, can_run: bool) -> list[T
     found = []
     for name in names[:MOST_THREADS]:
         try:
-            with open(f"{root}/{pid}/task/{name}/syscall", "rb") as file:
-                fields = file.read(256).split()
+            fields = read(f"{root}/{pid}/task/{name}/syscall").split()
         except OSError:
             continue  # it has ended
         thread = _judge(int(name), fields, spinlocks)
         if thread is not None and (thread.rank != RUNNING or can_run):
             found.append(thread)
     return sorted(found, key=lambda thread: (thread.rank, thread.tid == pid))
+
+
+def waits_for_gil(pid: int, name: bytes, *, root: str) -> bool:
+    """Whether a thread of this name, lent by an action that was cancelled, still waits inside."""
+    for tid in os.listdir(f"{root}/{pid}/task"):
+        folder = f"{root}/{pid}/task/{tid}"
+        try:
+            if read(f"{folder}/comm").rstrip(b"\n") == name:
+                number, _, _ = read(f"{folder}/syscall").partition(b" ")
+                if number == b"%d" % FUTEX:
+                    return True
+        except OSError:
+            continue  # it has ended
+    return False
 
 
 def _judge(tid: int, fields: list[bytes], spinlocks: bool) -> Thread | None:
