@@ -41,12 +41,18 @@ PROCESSES = [
     ("cache", "main", "calm"),
     ("voice", "main", "storm"),
     ("render", "main", "request"),
+    ("media", "main", "calm"),
+    ("media", "frame_worker", "frees"),
+    ("media", "frame_worker", "frees"),
 ]
 LIMITS_MIB = {"tracker": 1536, "voice": 1024, "render": 704}
 # Name, cells, theme, ASCII, the keys that are pressed first, and whose subtree it is.
 PICTURES = [
     ("group-120x40-dark", (120, 40), "dark", False, "down,down,enter", "voice"),
     ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab", "render"),
+    ("trim-120x40-dark", (120, 40), "dark", False, "down,down,T", "media"),
+    ("log-120x40-dark", (120, 40), "dark", False, "down,down,T,y,C,y,down,T,y", "media"),
+    ("log-80x24-dark", (80, 24), "dark", False, "down,down,C,y", "media"),
     ("main-120x40-dark", (120, 40), "dark", False, "down,down,down,enter"),
     ("main-120x40-light", (120, 40), "light", False, "down,down,down,enter"),
     ("main-160x48-dark", (160, 48), "dark", False, "down,down,down,enter"),
@@ -93,6 +99,7 @@ def live(kind, below=()):
         age = time.monotonic() - begin
         if kind == 'grows': kept += mib(1) if int(age) % 5 else []
         if kind == 'creeps' and age > 60: kept += mib(1) if not int(age) % 13 else []
+        if kind == 'frees' and len(kept) == 40: kept += [b'x' * 9000 for _ in range(30_000)]; del kept[41::2]
         if kind == 'swings': kept[40:] = mib(int(age) % 37)
         if kind == 'shrinks' and age > 80: del kept[50:]
         if kind == 'ends' and age > 135: os._exit(0)
@@ -202,7 +209,8 @@ async def take(tops: dict[str, int]) -> None:
             for key in keys.split(","):
                 await pilot.press(key)
                 await pilot.pause(0.3)
-            if not keys.endswith(("K,enter", "colon")):
+                await app.settle()
+            if not keys.endswith(("K,enter", "colon", "T")):
                 for _ in range(5):  # what is read for the row under the cursor takes some samples
                     app.feed()
                     await pilot.pause(0.7)

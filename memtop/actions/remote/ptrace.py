@@ -79,13 +79,14 @@ class Tracee:
         """Wait for its next stop; Ended.
 
         First by asking again and again: it comes within microseconds, and a CPU that has gone to
-        sleep takes longer than that to wake.
+        sleep takes longer than that to wake. Between, this CPU is offered to the thread itself.
         """
         try:
             for _ in range(_ASK_TIMES):
                 found, status = os.waitpid(self.tid, _WALL | os.WNOHANG)
                 if found:
                     break
+                os.sched_yield()
             else:
                 _, status = os.waitpid(self.tid, _WALL)
         except ChildProcessError:
