@@ -1,9 +1,11 @@
 """The pieces of borrowing a thread, one by one; the whole of it is tried in tests/inject."""
 
+import os
 import re
 import shutil
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ import memtop.actions.remote
 from memtop.actions.remote import job, stub
 from memtop.actions.remote.frame import Registers, Saved, build, place, usable_xstate
 from memtop.actions.remote.job import Call, Cancelled, Job, Result, Room, Text, Tools, Was
+from memtop.actions.remote.stacks import find_stacks, room_below
 from memtop.actions.remote.threads import Resume, rank_of, resume_of
+from memtop.target.maps import read_maps
+from memtop.target.memory import Memory
 from memtop.target.symbols import Symbol
 
 SOURCE = Path(memtop.actions.remote.__file__).with_name("stub.c")
@@ -255,7 +260,7 @@ def test_frame_is_aligned_and_below():
     for top in range(0x7FFF0000, 0x7FFF0000 + 200, 8):
         raw = xstate(2696, 0x2E7)
         at = place(top, len(raw))
-        made = build(at, top, Saved(registers(), 0, raw), 0xABC)
+        made = build(at, top, Saved(registers(), 0, raw, raw), 0xABC)
         (fpstate,) = struct.unpack_from("<Q", made, 8 + 40 + 8 * 23)
 
         assert at % 16 == 8
@@ -280,3 +285,60 @@ def test_registers_of_another_machine_are_refused():
     """32-bit registers have another length."""
     with pytest.raises(ValueError, match="64-bit"):
         Registers.unpack(bytes(68))
+
+
+THREADS = """
+import ctypes, threading, time
+libc = ctypes.CDLL(None)
+libc.pthread_self.restype = ctypes.c_void_p
+def wait():
+    print(libc.pthread_self(), flush=True)
+    time.sleep(1000)
+threading.Thread(target=wait, daemon=True).start()
+time.sleep(1000)
+"""
+
+
+def waiting_thread(children):
+    """A thread of a child: its stack pointer, its descriptor, and the child's stacks and memory."""
+    child = children.python(THREADS)
+    descriptor = int(child.stdout.readline())
+    (tid,) = (int(name) for name in os.listdir(f"/proc/{child.pid}/task") if int(name) != child.pid)
+    pointers = {}
+    for each in (child.pid, tid):
+        while len(fields := Path(f"/proc/{child.pid}/task/{each}/syscall").read_text().split()) < 9:
+            time.sleep(0.01)
+        pointers[each] = int(fields[7], 16)
+    maps = read_maps(child.pid)
+    return child.pid, pointers[child.pid], pointers[tid], descriptor, find_stacks(maps)
+
+
+def test_stack_of_a_thread_ends_at_its_guard(children):
+    """By the guard, and by what the descriptor says where no guard can be seen."""
+    pid, _, pointer, descriptor, stacks = waiting_thread(children)
+    unguarded = [stack._replace(guarded=False) for stack in stacks]
+    with Memory(pid) as memory:
+        room = room_below(memory, stacks, pointer, descriptor)
+        told = room_below(memory, unguarded, pointer, descriptor)
+
+    assert 1 << 20 < room < 9 << 20
+    # The block has the guard within it; 64 KiB are left for that.
+    assert room - (64 << 10) <= told <= room - (60 << 10)
+
+
+def test_main_stack_is_the_kernels(children):
+    """The main thread's grows; a pointer anywhere else is not on a stack."""
+    pid, pointer, _, descriptor, stacks = waiting_thread(children)
+    heap = next(m for m in read_maps(pid) if m.path == "[heap]")
+    with Memory(pid) as memory:
+        assert room_below(memory, stacks, pointer, 0) > 1 << 20
+        assert room_below(memory, stacks, heap.end - 64, descriptor) is None
+        assert room_below(memory, stacks, 0x1000, descriptor) is None
+
+
+def test_pointer_beyond_the_descriptor_is_on_no_stack(children):
+    """Memory that the kernel has merged with a stack, above it, may be a coroutine's."""
+    pid, _, pointer, descriptor, stacks = waiting_thread(children)
+    with Memory(pid) as memory:
+        assert room_below(memory, stacks, descriptor + 8, descriptor) is None
+        assert room_below(memory, stacks, pointer, pointer - 8) is None

@@ -22,6 +22,7 @@ from memtop.actions.remote.job import ACK, CANCEL, STEP, YES, Job
 from memtop.actions.remote.orphans import sweep
 from memtop.actions.remote.ptrace import Ended, die_in
 from memtop.actions.remote.rehearsal import rehearse
+from memtop.actions.remote.stacks import find_stacks
 from memtop.actions.remote.threads import waits_for_gil
 from memtop.probe import parse
 from memtop.probe.handle import read
@@ -139,7 +140,7 @@ def _act(request: Request) -> Reply:
             identity=identity,
             root=request["root"],
             memory=memory,
-            stacks=tuple(mapping for mapping in maps if mapping.perms == "rw-p"),
+            stacks=find_stacks(maps),
             mmap=functions.get("mmap"),
             mprotect=functions.get("mprotect"),
             munmap=functions.get("munmap"),

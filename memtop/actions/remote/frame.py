@@ -89,11 +89,15 @@ class Registers(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """Everything of a thread that a frame restores; `mask` is its signal mask."""
+    """Everything of a thread that a frame restores; `mask` is its signal mask.
+
+    `xstate` is the part of `whole_xstate`, NT_X86_XSTATE, that rt_sigreturn takes.
+    """
 
     registers: Registers
     mask: int
     xstate: bytes
+    whole_xstate: bytes
 
 
 def usable_xstate(xstate: bytes) -> bytes | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from bisect import bisect_right
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -17,11 +16,11 @@ from memtop.actions.remote import frame
 from memtop.actions.remote.frame import Registers, Saved
 from memtop.actions.remote.ptrace import ALL_SIGNALS, MOST_XSTATE, NT_X86_XSTATE, Ended, Tracee
 from memtop.actions.remote.seccomp import objection
+from memtop.actions.remote.stacks import Stack, room_below
 from memtop.actions.remote.threads import Resume, resume_of
 from memtop.probe import parse
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
-from memtop.target.maps import Mapping
 from memtop.target.memory import Memory
 from memtop.target.symbols import Symbol
 
@@ -45,7 +44,7 @@ class Target(NamedTuple):
     """The process, and the addresses in it that borrowing takes.
 
     `memory` was opened for this very program: it fails once the program has ended or was replaced.
-    `stacks`: its private writable mappings in order. `loop`: the interpreter's evaluation loop.
+    `stacks`: see stacks. `loop`: the interpreter's evaluation loop.
     `spinlocks`: see threads. `ignore_filter`: somebody insists although a seccomp filter cannot be
     read.
     """
@@ -53,7 +52,7 @@ class Target(NamedTuple):
     identity: Identity
     root: str
     memory: Memory
-    stacks: tuple[Mapping, ...]
+    stacks: tuple[Stack, ...]
     mmap: int
     mprotect: int
     munmap: int
@@ -140,6 +139,7 @@ class Held:
                 created = signed(result) > 0  # at its entry this is -ENOSYS
             if number == RT_SIGRETURN and stack == self.frame + 8:
                 break
+        self.tracee.set_registers(self.saved.whole_xstate, NT_X86_XSTATE)
         self.tracee.set_signal_mask(self.saved.mask)
         # It stands at the entry of rt_sigreturn; the kernel makes the call that is set here.
         self.tracee.set_registers(self.resume.exact.pack())
@@ -194,14 +194,19 @@ def _judge(target: Target, tracee: Tracee, began: float, has_filter: bool) -> He
     resume = resume_of(
         stopped, target.loop, target.spinlocks, is_main=tracee.tid == target.identity.pid
     )
-    if resume is None or not _has_stack(target.stacks, stopped.rsp):
+    if resume is None:
+        return None
+    room = room_below(target.memory, target.stacks, stopped.rsp, stopped.fs_base)
+    if room is None or room < STACK_BYTES:
         return None
     if has_filter:
         _check_filters(target, tracee)
-    xstate = frame.usable_xstate(tracee.registers(NT_X86_XSTATE, MOST_XSTATE))
+    whole = tracee.registers(NT_X86_XSTATE, MOST_XSTATE)
+    xstate = frame.usable_xstate(whole)
     if xstate is None:
         return None
-    return Held(target, tracee, resume, Saved(stopped, tracee.signal_mask(), xstate), began)
+    saved = Saved(stopped, tracee.signal_mask(), xstate, whole)
+    return Held(target, tracee, resume, saved, began)
 
 
 def _check_filters(target: Target, tracee: Tracee) -> None:
@@ -218,14 +223,6 @@ def _check_filters(target: Target, tracee: Tracee) -> None:
         return
     if why is not None:
         raise Refused(why)
-
-
-def _has_stack(stacks: Sequence[Mapping], stack_pointer: int) -> bool:
-    """Whether enough stack is mapped below; that of the main thread grows by itself."""
-    place = bisect_right(stacks, stack_pointer, key=lambda mapping: mapping.start) - 1
-    if place < 0 or stack_pointer >= stacks[place].end:
-        return False
-    return stacks[place].path == "[stack]" or stack_pointer - stacks[place].start >= STACK_BYTES
 
 
 def detach(tracee: Tracee) -> None:

@@ -103,11 +103,11 @@ class Tracee:
         self._ask(_GETREGSET, kind, ctypes.addressof(span))
         return buffer.raw[: span.length]
 
-    def set_registers(self, raw: bytes) -> None:
-        """Write NT_PRSTATUS."""
+    def set_registers(self, raw: bytes, kind: int = NT_PRSTATUS) -> None:
+        """Write a register set, all of it."""
         buffer = ctypes.create_string_buffer(raw, len(raw))
         span = _Span(ctypes.addressof(buffer), len(raw))
-        self._ask(_SETREGSET, NT_PRSTATUS, ctypes.addressof(span))
+        self._ask(_SETREGSET, kind, ctypes.addressof(span))
 
     def signal_mask(self) -> int:
         """The signals that it blocks; while a system call has replaced them, those from before."""

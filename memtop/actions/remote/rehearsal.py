@@ -17,6 +17,7 @@ from memtop.actions.remote.frame import find_gadget
 from memtop.actions.remote.hold import Refused, Target
 from memtop.actions.remote.job import ACK, DONE, YES, Call, Job, Text, Tools
 from memtop.actions.remote.orphans import any_tracer
+from memtop.actions.remote.stacks import find_stacks
 from memtop.probe import parse
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
@@ -73,7 +74,7 @@ def _target(identity: Identity, memory: Memory) -> Target:
         identity=identity,
         root="/proc",
         memory=memory,
-        stacks=tuple(mapping for mapping in maps if mapping.perms == "rw-p"),
+        stacks=find_stacks(maps),
         mmap=_address("mmap"),
         mprotect=_address("mprotect"),
         munmap=_address("munmap"),
