@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from memtop import units
@@ -20,10 +21,16 @@ def judge(result: Result, reply: Reply) -> Result:
     try:
         if head != "ok":
             raise ValueError
-        generations = tuple(_generation(line) for line in body.split("\n"))
+        lines = [line.split(" ") for line in body.split("\n")]
+        generations = tuple(_generation(*words) for _, *words in lines)
+        times_collected = int(lines[-1][0])
     except ValueError:
         reason = f"gc.collect raised {body or head}"
         return replace(result, outcome="failed", reason=reason, meaning=f"{reason}.")
+    if not times_collected:
+        reason = "another thread was collecting already, so gc.collect did nothing"
+        meaning = f"{reason[:1].upper()}{reason[1:]}."
+        return replace(result, outcome="failed", reason=reason, meaning=meaning)
     collected = sum(one.collected for one in generations)
     fell = (result.returned_bytes or 0) >= NOISE_BYTES
     outcome: Verdict = "returned" if fell else "done" if collected else "nothing_to_return"
@@ -35,9 +42,11 @@ def judge(result: Result, reply: Reply) -> Result:
     )
 
 
-def _generation(line: str) -> Generation:
-    collected, uncollectable, seconds = line.split(" ")
-    return Generation(int(collected), int(uncollectable), float(seconds))
+def _generation(collected: str, uncollectable: str, seconds: str) -> Generation:
+    figures = Generation(int(collected), int(uncollectable), float(seconds))
+    if not math.isfinite(figures.seconds) or min(figures) < 0:  # its clock and gc are its own
+        raise ValueError
+    return figures
 
 
 def _refuse(result: Result, reply: Reply) -> Result:

@@ -48,7 +48,7 @@ def _meaning(result: Result, came: int, nothing: bool) -> str:
         return f"{_size(came)} came back to the system."
     if after - before >= NOISE_BYTES:
         return f"Nothing came back: it took {_size(after - before)} more meanwhile."
-    return "Nothing came back: malloc had no whole free pages to return."
+    return "Nothing came back."
 
 
 def _size(count: int) -> str:

@@ -80,7 +80,7 @@ def test_layout_is_that_of_the_source(compiler, tmp_path):
     (tmp_path / "layout.c").write_text(source)
     run(compiler, str(tmp_path / "layout.c"), "-o", str(tmp_path / "layout"))
     offsets = [int(word) for word in run(str(tmp_path / "layout")).split()]
-    made = Job([Call("one", 1), Call("two", 2)], (), Tools(3, 4))
+    made = Job([Call("one", 1), Call("two", 2)], (), Tools(3, 4, 5, 6))
 
     assert offsets[:6] == [
         at - job.PAGE for at in (job.MADE_AT, job.STEP, job.CANCEL, job.DONE, job.ACK, job.GO)
@@ -98,7 +98,7 @@ def test_job_refers_to_its_own_words():
             Call("third", 0x30, needs=Result("second"), unless=Cancelled()),
         ],
         [Call("last", 0x40, needs=0x1234)],
-        Tools(0x50, 0x60),
+        Tools(0x50, 0x60, 0x70, 0x80),
     )
     data = made.data(HERE, made.size, 99)
 
@@ -121,13 +121,13 @@ def test_job_refers_to_its_own_words():
     assert call("third")[1:3] == (HERE + made.result_at("second"), HERE + job.CANCEL)
     assert call("last")[1] == 0x1234
     assert word(job.GO + 8) == 0x50
-    assert struct.unpack_from("<2Q", data, 11 * 8) == (3, 4)  # before the wait, in all
+    assert struct.unpack_from("<2Q", data, 13 * 8) == (3, 4)  # before the wait, in all
 
 
 def test_job_has_a_limit():
     """What does not fit into a region is refused, not cut."""
     with pytest.raises(ValueError, match="too large"):
-        Job([Call("big", 1, (Room("much", job.MOST_BYTES),))], (), Tools(1, 2))
+        Job([Call("big", 1, (Room("much", job.MOST_BYTES),))], (), Tools(1, 2, 3, 4))
 
 
 def registers(**values):
@@ -157,6 +157,11 @@ def word(number):
         (232, (4, 5, 6, 0xFFFFFFFF), 0),
         (232, (4, 5, 6, 100), 2),
         (281, (4, 5, 6, 100), 2),
+        (45, (3, 4, 5, 0), 0),  # recvfrom
+        (45, (3, 4, 5, 0x100), None),  # MSG_WAITALL: it may have a part already
+        (47, (3, 4, 0x40), 0),  # recvmsg
+        (47, (3, 4, 0x140), None),
+        (299, (3, 4, 5, 0), None),  # recvmmsg
         (9, (0,) * 6, None),  # mmap: malloc may hold a lock
         (11, (0,) * 6, None),
         (28, (0,) * 6, None),  # madvise
@@ -177,8 +182,8 @@ def test_spinning_allocators_take_sleepers_away(number):
     assert rank_of(number, (1, 9, 5, 0, 0, 0), True) is None
 
 
-def resumed(stopped, loop=None, *, is_main=False):
-    return resume_of(stopped, loop, False, is_main=is_main)
+def resumed(stopped, loop=None, *, is_main=False, is_alone=True):
+    return resume_of(stopped, loop, False, is_main=is_main, is_alone=is_alone)
 
 
 def test_repeats_what_the_kernel_would():
@@ -196,6 +201,20 @@ def test_main_thread_gets_its_call_back_by_hand():
 
     assert made.registers == stopped._replace(rip=0x1000, rax=0)
     assert made.exact == stopped._replace(rax=word(-38))
+
+
+def test_main_thread_of_several_looks_for_signals():
+    """Another thread may have taken the signal: a Python's call ends with EINTR, a C program's
+    is repeated."""
+    stopped = registers(orig_rax=0, rax=word(-512), rip=0x1002, rdi=3)
+    loop = Symbol(0x5000, 0x100)
+
+    of_python = resumed(stopped, loop, is_main=True, is_alone=False)
+    of_c = resumed(stopped, None, is_main=True, is_alone=False)
+
+    assert of_python.exact == stopped._replace(rax=word(-4), orig_rax=word(-1))
+    assert of_python.registers == stopped._replace(rip=0x1000, rax=0)
+    assert of_c.exact == stopped._replace(rax=word(-38))
 
 
 def test_relative_sleep_keeps_its_restart_block():

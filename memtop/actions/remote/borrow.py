@@ -38,6 +38,7 @@ from memtop.actions.remote.hold import (
     Refused,
     Target,
     hold,
+    is_in_handler,
     signed,
 )
 from memtop.actions.remote.job import GO, PAGE, YES, Job
@@ -87,7 +88,10 @@ def lend(target: Target, job: Job, within_s: float) -> Lent:
             pid, root=target.root, spinlocks=target.spinlocks, can_run=target.loop is not None
         ):
             tries += 1
-            held = hold(target, thread.tid)
+            # Looked at before it is stopped: stopping alone can cost a signal its effect.
+            if thread.stack and is_in_handler(target, thread.stack):
+                continue
+            held = hold(target, thread.tid, thread.stack)
             if held is not None:
                 with held:
                     return _start(target, held, job, likely, data, threads)
@@ -145,13 +149,13 @@ def take_back(target: Target, lent: Lent) -> bool:
     The thread that was borrowed is asked again: it waits where it waited before, which proves that
     it has come back. If there is no thread then that was not there before, none was made.
     """
-    held = None if _has_new_thread(target, lent) else hold(target, lent.tid)
+    held = None if has_new_thread(target, lent) else hold(target, lent.tid)
     if held is None:
         return False
     with held:
         if (signed(held.stopped.orig_rax), held.stopped.rsp) != (lent.number, lent.stack):
             return False
-        if _has_new_thread(target, lent):
+        if has_new_thread(target, lent):
             return False
         held.prepare()
         is_gone = held.call(MUNMAP, target.munmap, lent.region, held.frame) == 0
@@ -159,6 +163,8 @@ def take_back(target: Target, lent: Lent) -> bool:
         return is_gone
 
 
-def _has_new_thread(target: Target, lent: Lent) -> bool:
-    now = os.listdir(f"{target.root}/{target.identity.pid}/task")
-    return not lent.threads.issuperset(now)
+def has_new_thread(target: Target, lent: Lent) -> bool:
+    """Whether there is a thread that was not there before the job was lent."""
+    folder = f"{target.root}/{target.identity.pid}/task"
+    # Twice: a listing may leave out threads while others end (fs/proc/base.c: proc_task_readdir).
+    return not lent.threads.issuperset((*os.listdir(folder), *os.listdir(folder)))

@@ -24,6 +24,8 @@ from memtop.target.symbols import Symbols
 
 SET_MASK, SET_NAME, FILE_INPUT = 2, 15, 257  # SIG_SETMASK, PR_SET_NAME, Py_file_input
 NAME = b"memtop:lent"  # of the thread, in its comm
+# All but the three that C libraries use themselves, to reach every thread: setuid waits for that.
+_MASK = ((1 << 1024) - 1 & ~(0b111 << 31)).to_bytes(128, "little")
 MALLINFO_BYTES = 10 * 8  # struct mallinfo2 of malloc.h
 BYTES_AT, BYTES_SIZE, IS_RUN = "bytes", "size", "run"
 
@@ -38,7 +40,8 @@ try:
         before, began = gc.get_stats()[generation], time.perf_counter()
         gc.collect(generation)
         seconds, after = time.perf_counter() - began, gc.get_stats()[generation]
-        figures.append("%d %d %f" % (
+        figures.append("%d %d %d %f" % (
+            after["collections"] - before["collections"],
             after["collected"] - before["collected"],
             after["uncollectable"] - before["uncollectable"], seconds))
     for name in new:
@@ -154,15 +157,14 @@ def python(functions: Functions, code: bytes) -> Job:
 
 
 def _begin(functions: Functions) -> list[Call]:
-    """No signal is handled by this thread, it has a name, and nobody has to join it."""
+    """No signal is handled by this thread, and it has a name."""
     get = functions.get
     return [
-        Call("mask", get("pthread_sigmask"), (SET_MASK, Text(b"\xff" * 128), 0)),
+        Call("mask", get("pthread_sigmask"), (SET_MASK, Text(_MASK), 0)),
         Call("name", get("prctl"), (SET_NAME, Text(NAME))),
-        Call("self", get("pthread_self")),
-        Call("detach", get("pthread_detach"), (Result("self"),)),
     ]
 
 
 def _tools(functions: Functions) -> Tools:
-    return Tools(functions.get("poll"), functions.get("munmap"))
+    names = ("poll", "munmap", "pthread_self", "pthread_detach")
+    return Tools(*(functions.get(name) for name in names))

@@ -15,12 +15,12 @@ import time
 from typing import TypedDict
 
 from memtop.actions.remote import calls
-from memtop.actions.remote.borrow import Lent, lend, take_back
+from memtop.actions.remote.borrow import Lent, has_new_thread, lend, take_back
 from memtop.actions.remote.frame import find_gadget
-from memtop.actions.remote.hold import Refused, Target
-from memtop.actions.remote.job import ACK, CANCEL, STEP, YES, Job
+from memtop.actions.remote.hold import ANOTHER_PROGRAM, Refused, Target
+from memtop.actions.remote.job import ACK, CANCEL, DONE, STEP, YES, Job
 from memtop.actions.remote.orphans import sweep
-from memtop.actions.remote.ptrace import Ended, die_in
+from memtop.actions.remote.ptrace import Ended, die_in, share_memory
 from memtop.actions.remote.rehearsal import rehearse
 from memtop.actions.remote.stacks import find_stacks
 from memtop.actions.remote.threads import waits_for_gil
@@ -37,6 +37,10 @@ ALARM_S = 4  # ends this process if it hangs while a thread is held
 BORROW_S = 3.0  # how long a thread is looked for
 BEGIN_S = 0.1  # after which it is asked whether there is a new thread at all
 QUICK_S, SLOW_S = 0.0005, 0.01  # between looks at the results
+GRACE_S = 3.0  # that an action which has begun is waited for when nobody wants to wait
+GOES_ON = "it had begun and goes on in the process; it is not waited for any more"
+HAS_ENDED = "it has ended"
+LOST = "its thread ended before it was done"
 CLEAN_S = 0.05  # for the new thread to be gone
 MOST_RESULT = 64 << 20  # bytes of a result that are read
 
@@ -93,7 +97,7 @@ def main() -> None:
     except LookupError as missing:
         reply = {"outcome": "refused", "reason": str(missing)}
     except (Ended, ProcessLookupError, FileNotFoundError):
-        reply = {"outcome": "failed", "reason": "it has ended"}
+        reply = {"outcome": "failed", "reason": _end_of(request)}
     except PermissionError:
         reply = {"outcome": "refused", "reason": "a right to trace it is missing"}
     except OSError as error:
@@ -122,6 +126,16 @@ def _rehearse() -> Refused | None:
     return None
 
 
+def _end_of(request: Request) -> str:
+    """What became of a process whose memory is gone: it may have begun another program."""
+    try:
+        stat = parse.parse_stat(read(f"{request['root']}/{request['pid']}/stat"))
+    except (OSError, ValueError):
+        return HAS_ENDED
+    is_same = stat.start_ticks == request["start_ticks"] and stat.state not in "ZX"
+    return ANOTHER_PROGRAM if is_same else HAS_ENDED
+
+
 def _act(request: Request) -> Reply:
     identity = Identity(request["start_ticks"], request["pid"])
     with Memory(identity.pid, writable=True, root=request["root"]) as memory:
@@ -129,6 +143,8 @@ def _act(request: Request) -> Reply:
         stat = parse.parse_stat(read(f"{request['root']}/{identity.pid}/stat"))
         if stat.start_ticks != identity.start_ticks:
             raise Refused(f"{identity.pid} is another process now")
+        if stat.ppid and share_memory(identity.pid, stat.ppid):
+            raise Refused("it still has its parent's memory (vfork): it is about to run another")
         maps = read_maps(identity.pid, request["root"])
         loaded = modules(maps)
         allocator = find_allocator(memory, loaded)
@@ -169,22 +185,29 @@ def _follow(target: Target, job: Job, lent: Lent, patience_s: float) -> Reply:
     reply: Reply = {"held_s": lent.held_s, "rank": lent.rank}
     # The call that cannot be taken back any more: the first that may be left out, then Python's.
     last_gate = job.index.get(calls.IS_RUN, job.index.get("trim", 0))
-    began, nap_s, said = time.monotonic(), QUICK_S, -1
+    began, nap_s, said, cancelled_at = time.monotonic(), QUICK_S, -1, 0.0
     while True:
         step, _, done = memory.words(region + STEP, 3)
-        waited_s = time.monotonic() - began
+        now = time.monotonic()
         if done:
             break
-        is_late = step == 0 and waited_s > BEGIN_S and lent.created is not True
-        if is_late and take_back(target, lent):
-            raise Refused("it may make no more threads (RLIMIT_NPROC of its user, or pids.max)")
-        if step <= last_gate and (_is_cancelled() or waited_s > patience_s):
+        if not cancelled_at and _is_cancelled():
+            cancelled_at = now
+        if step == 0 and now - began > BEGIN_S and lent.created is not True:
+            _check_created(target, lent)
+        if step <= last_gate and (cancelled_at or now - began > patience_s):
             memory.write(region + CANCEL, YES)
             (step,) = memory.words(region + STEP, 1)
             if step <= last_gate:
                 memory.write(region + ACK, YES)  # it need not wait for a reader
-                by = _word(job, step) if waited_s > patience_s else "asked"
+                by = "asked" if cancelled_at else _word(job, step)
                 return reply | {"outcome": "cancelled", "reason": by}
+        if cancelled_at and now - cancelled_at > GRACE_S:
+            return reply | {"outcome": "failed", "reason": GOES_ON}
+        if nap_s == SLOW_S and not has_new_thread(target, lent):
+            (done,) = memory.words(region + DONE, 1)
+            if not done:
+                return reply | {"outcome": "failed", "reason": LOST}
         if step != said:
             _say({"word": _word(job, step)})
             said = step
@@ -200,6 +223,15 @@ def _follow(target: Target, job: Job, lent: Lent, patience_s: float) -> Reply:
     except OSError:
         pass  # it has unmapped itself
     return reply
+
+
+def _check_created(target: Target, lent: Lent) -> None:
+    """Refused if the new thread could not be made."""
+    die_in(ALARM_S)
+    is_back = take_back(target, lent)
+    die_in(0)
+    if is_back:
+        raise Refused("it may make no more threads (RLIMIT_NPROC of its user, or pids.max)")
 
 
 def _word(job: Job, step: int) -> str:

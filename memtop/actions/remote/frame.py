@@ -19,6 +19,7 @@ from memtop.target.maps import Mapping
 from memtop.target.memory import Memory
 
 GADGET = bytes.fromhex("48c7c00f0000000f05")  # mov $15, %rax; syscall
+NONCE = 30 * 8  # offset in a frame
 _BESIDE = 512  # bytes before and after sigaction that are looked at first
 RED_ZONE = 128  # bytes below the stack pointer that belong to the thread (System V ABI, 3.2.2)
 USER_CODE, USER_STACK = 0x33, 0x2B  # segment selectors of 64-bit user mode
@@ -122,14 +123,17 @@ def place(below: int, xstate_bytes: int) -> int:
     return ((_xstate_at(below, xstate_bytes) - 8 - _CONTEXT_BYTES) & ~15) - 8
 
 
-def build(at: int, below: int, saved: Saved, gadget: int) -> bytes:
-    """The frame for `at` = place(below, …): a return address, then what rt_sigreturn restores."""
+def build(at: int, below: int, saved: Saved, gadget: int, nonce: int = 0) -> bytes:
+    """The frame for `at` = place(below, …): a return address, then what rt_sigreturn restores.
+
+    `nonce` lies at NONCE, in a word that the kernel does not look at.
+    """
     r, n = saved.registers, len(saved.xstate)
     xstate_at = _xstate_at(below, n)
     words = [gadget, _UC_FLAGS, 0, 0, _NO_ALTSTACK, 0]
     words += (r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx)
     words += (r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags, USER_CODE | USER_STACK << 48)
-    words += (0, 0, 0, 0, xstate_at, *(0,) * 8, saved.mask)
+    words += (0, 0, 0, 0, xstate_at, nonce, *(0,) * 7, saved.mask)
     context = struct.pack(f"<{len(words)}Q", *words)
     enabled = int.from_bytes(saved.xstate[_SW_BYTES : _SW_BYTES + 8], "little")
     if n < _TILE_DATA_BYTES:
@@ -138,6 +142,17 @@ def build(at: int, below: int, saved: Saved, gadget: int) -> bytes:
     xstate = saved.xstate[:_SW_BYTES] + described + saved.xstate[_SW_BYTES + 48 :]
     gap = bytes(xstate_at - at - len(context))
     return context + gap + xstate + struct.pack("<I", _MAGIC2)
+
+
+def is_of_handler(raw: bytes, at: int) -> bool:
+    """Whether what follows the return address at `at` looks like the frame of a signal handler,
+    and is none that `build` has left."""
+    if at + 8 + _CONTEXT_BYTES > len(raw):
+        return False
+    flags, link, _, altstack = struct.unpack_from("<4Q", raw, at + 8)
+    (selectors,) = struct.unpack_from("<H", raw, at + 8 * 24)
+    is_own = altstack & 0xFFFFFFFF == _NO_ALTSTACK
+    return flags <= _UC_FLAGS and not link and selectors == USER_CODE and not is_own
 
 
 def _xstate_at(below: int, xstate_bytes: int) -> int:

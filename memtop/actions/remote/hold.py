@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ from memtop.actions.remote import frame
 from memtop.actions.remote.frame import Registers, Saved
 from memtop.actions.remote.ptrace import ALL_SIGNALS, MOST_XSTATE, NT_X86_XSTATE, Ended, Tracee
 from memtop.actions.remote.seccomp import objection
-from memtop.actions.remote.stacks import Stack, room_below
-from memtop.actions.remote.threads import Resume, resume_of
+from memtop.actions.remote.stacks import Stack, has_handler, room_below
+from memtop.actions.remote.threads import RUNNING, Resume, resume_of
 from memtop.probe import parse
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
@@ -27,6 +27,10 @@ from memtop.target.symbols import Symbol
 MMAP, MPROTECT, MUNMAP, RT_SIGRETURN, CLONE, CLONE3 = 9, 10, 11, 15, 56, 435
 STACK_BYTES = 48 << 10  # wanted below the stack pointer: two frames, and what pthread_create takes
 SLOT_BYTES = 64  # for the pthread_t: on the borrowed thread's stack, which outlives the new thread
+ANOTHER_PROGRAM = "it runs another program now: nothing was done"
+WAITING_OR_RUNNING = ("S", "R", "I")  # not D: it would not stop; not T, Z, X
+REALTIME = (1, 2, 6)  # SCHED_FIFO, SCHED_RR, SCHED_DEADLINE: the new thread would inherit it
+_POLICY = 38  # field 41 of proc_pid_stat(5), counted after the name
 STOPPING = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
 # Of NT_PRSTATUS: orig_rax, rax, rsp.
 _NUMBER_RESULT_STACK = itemgetter(15, 10, 19)
@@ -43,7 +47,7 @@ class Refused(Exception):
 class Target(NamedTuple):
     """The process, and the addresses in it that borrowing takes.
 
-    `memory` was opened for this very program: it fails once the program has ended or was replaced.
+    `memory` was opened for this very program; `Held.prepare` makes sure that it is still its.
     `stacks`: see stacks. `loop`: the interpreter's evaluation loop.
     `spinlocks`: see threads. `ignore_filter`: somebody insists although a seccomp filter cannot be
     read.
@@ -90,10 +94,21 @@ class Held:
         return time.perf_counter() - self._began
 
     def prepare(self) -> None:
-        """Write frame F: from now on the thread can find its way back by itself."""
+        """Write frame F: from now on the thread can find its way back by itself.
+
+        Refused if it is not there for the thread: after an exec the memory that was opened is
+        another one's, if a relative keeps it alive (CLONE_VM).
+        """
         saved = self.saved._replace(registers=self.resume.registers)
-        raw = frame.build(self.frame, self.slot, saved, self._target.gadget)
+        nonce = int.from_bytes(os.urandom(8), "little")
+        raw = frame.build(self.frame, self.slot, saved, self._target.gadget, nonce)
         self._target.memory.write(self.frame, raw)
+        try:
+            found = self.tracee.peek(self.frame + frame.NONCE)
+        except OSError:
+            found = None
+        if found != nonce:
+            raise Refused(ANOTHER_PROGRAM)
 
     def frame_calling(self, function: int, arguments: Sequence[int]) -> int:
         """Write frame F2, which calls a function that returns into F; its address."""
@@ -153,11 +168,23 @@ class Held:
             self.tracee.run_to_syscall(0 if stop.is_event else stop.signal)
 
 
-def hold(target: Target, tid: int) -> Held | None:
-    """Stop a thread; None, and it runs on, if it cannot be borrowed now. Refused."""
+def is_in_handler(target: Target, stack_pointer: int) -> bool:
+    """Whether a thread with this stack pointer may be within a signal handler."""
+    return has_handler(target.memory, target.stacks, stack_pointer, target.gadget)
+
+
+def hold(target: Target, tid: int, looked_at: int = 0) -> Held | None:
+    """Stop a thread; None, and it runs on, if it cannot be borrowed now. Refused.
+
+    `looked_at`: the stack pointer with which it was not in a handler, to do that only once.
+    """
     tracee = Tracee(tid)
+    folder = f"{target.root}/{target.identity.pid}/task/{tid}"
     try:
-        status = parse.parse_keyed(read(f"{target.root}/{target.identity.pid}/task/{tid}/status"))
+        status = parse.parse_keyed(read(f"{folder}/status"))
+        policy = int(read(f"{folder}/stat").rpartition(b")")[2].split()[_POLICY])
+        if status.get("State", "?")[0] not in WAITING_OR_RUNNING or policy in REALTIME:
+            return None
         began = time.perf_counter()
         tracee.seize()
     except (ProcessLookupError, FileNotFoundError):
@@ -168,7 +195,7 @@ def hold(target: Target, tid: int) -> Held | None:
     held = None
     try:
         tracee.interrupt()
-        held = _judge(target, tracee, began, status.get("Seccomp", "0") != "0")
+        held = _judge(target, tracee, began, status, looked_at)
     except (Ended, ProcessLookupError, FileNotFoundError):
         return None
     finally:
@@ -177,7 +204,9 @@ def hold(target: Target, tid: int) -> Held | None:
     return held
 
 
-def _judge(target: Target, tracee: Tracee, began: float, has_filter: bool) -> Held | None:
+def _judge(
+    target: Target, tracee: Tracee, began: float, status: Mapping[str, str], looked_at: int
+) -> Held | None:
     """Wait until the thread has stopped; whether it may be borrowed there."""
     while not (stop := tracee.wait()).is_event:
         tracee.resume(stop.signal)
@@ -192,15 +221,24 @@ def _judge(target: Target, tracee: Tracee, began: float, has_filter: bool) -> He
     if stopped.cs != frame.USER_CODE:
         return None
     resume = resume_of(
-        stopped, target.loop, target.spinlocks, is_main=tracee.tid == target.identity.pid
+        stopped,
+        target.loop,
+        target.spinlocks,
+        is_main=tracee.tid == target.identity.pid,
+        is_alone=status.get("Threads") == "1",
     )
     if resume is None:
         return None
     room = room_below(target.memory, target.stacks, stopped.rsp, stopped.fs_base)
     if room is None or room < STACK_BYTES:
         return None
-    if has_filter:
-        _check_filters(target, tracee)
+    # Where it was looked at before nothing above the stack pointer has changed since; and the
+    # evaluation loop does not run in a handler.
+    is_known = stopped.rsp == looked_at or resume.rank == RUNNING
+    if not is_known and is_in_handler(target, stopped.rsp):
+        return None
+    if (mode := status.get("Seccomp", "0")) != "0":
+        _check_filters(target, tracee, mode)
     whole = tracee.registers(NT_X86_XSTATE, MOST_XSTATE)
     xstate = frame.usable_xstate(whole)
     if xstate is None:
@@ -209,7 +247,9 @@ def _judge(target: Target, tracee: Tracee, began: float, has_filter: bool) -> He
     return Held(target, tracee, resume, saved, began)
 
 
-def _check_filters(target: Target, tracee: Tracee) -> None:
+def _check_filters(target: Target, tracee: Tracee, mode: str) -> None:
+    if mode == "1":
+        raise Refused("seccomp lets it read, write and exit only")
     try:
         why = objection(tracee.filters())
     except PermissionError:

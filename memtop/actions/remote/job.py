@@ -14,7 +14,7 @@ from memtop.actions.remote.stub import CODE
 
 PAGE = 4096
 MAGIC = 0x706F746D656D  # "memtop"
-_CONTROL = struct.Struct("<13Q")  # magic … all
+_CONTROL = struct.Struct("<15Q")  # magic … all
 _CALL = struct.Struct("<12Q")  # what … argument[5]
 MADE_AT, STEP, CANCEL, DONE, ACK, GO = (
     PAGE + 8 * n for n in (1, 2, 3, 4, 5, 6)
@@ -80,6 +80,8 @@ class Tools(NamedTuple):
 
     poll: int
     munmap: int
+    pthread_self: int
+    pthread_detach: int
 
 
 class Job:
@@ -108,7 +110,7 @@ class Job:
     def data(self, region: int, size: int, made_at: int) -> bytes:
         """What the second page begins with, for a region of `size` bytes at that address."""
         control = _CONTROL.pack(
-            *(MAGIC, made_at, 0, 0, 0, 0, 0, self._tools.poll, self._tools.munmap, region, size),
+            *(MAGIC, made_at, 0, 0, 0, 0, 0, *self._tools, region, size),
             *(self._first, len(self._calls)),
         )
         parts = [control, *(self._pack(call, region) for call in self._calls)]

@@ -59,13 +59,14 @@ def sweep(target: Target, maps: Sequence[Mapping]) -> int:
 
 
 def any_tracer(pid: int, root: str, *, but: int = 0) -> int | None:
-    """The PID that traces a thread of the process, other than `but`; None if nobody does."""
+    """The PID that traces a thread of the process, other than `but`; 0 if it cannot be seen from
+    here (another PID namespace), None if nobody does."""
     for name in os.listdir(f"{root}/{pid}/task"):
         try:
             status = parse.parse_keyed(read(f"{root}/{pid}/task/{name}/status"))
         except OSError:
             continue
         tracer = int(status.get("TracerPid", "0"))
-        if tracer not in (0, but):
+        if tracer not in (0, but) or (not tracer and status.get("State", "").startswith("t")):
             return tracer
     return None

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from typing import NamedTuple
 
 _PEEK_SIZE = 8
+_PEEKDATA = 2
 _POKEDATA, _SETREGSET, _GETREGSET, _SYSCALL, _CONT = 5, 0x4205, 0x4204, 24, 7
 _SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17
 _GETSIGMASK, _SETSIGMASK, _GET_FILTER = 0x420A, 0x420B, 0x420C
 _O_TRACESYSGOOD = 1
+_KCMP, _KCMP_VM = 312, 1
 _WALL = 0x40000000  # __WALL: threads as well (waitpid(2))
 _EVENT_STOP = 128
 _SIGTRAP = 5
@@ -63,17 +66,17 @@ class Tracee:
         """Have it stop; `wait` tells when it has."""
         self._ask(_INTERRUPT)
 
-    def resume(self, signal: int = 0) -> None:
+    def resume(self, number: int = 0) -> None:
         """Let it run on, with the signal that it stopped for."""
-        self._ask(_CONT, 0, signal)
+        self._ask(_CONT, 0, number)
 
-    def run_to_syscall(self, signal: int = 0) -> None:
+    def run_to_syscall(self, number: int = 0) -> None:
         """Let it run to the entry or the exit of its next system call."""
-        self._ask(_SYSCALL, 0, signal)
+        self._ask(_SYSCALL, 0, number)
 
-    def detach(self, signal: int = 0) -> None:
+    def detach(self) -> None:
         """Let it go; ProcessLookupError if it is not stopped or not there."""
-        self._ask(_DETACH, 0, signal)
+        self._ask(_DETACH)
 
     def wait(self) -> Stop:
         """Wait for its next stop; Ended.
@@ -93,8 +96,8 @@ class Tracee:
             raise Ended from None
         if not os.WIFSTOPPED(status):
             raise Ended
-        signal, event = status >> 8 & 0xFF, status >> 16
-        return Stop(signal == _SIGTRAP | 0x80, event == _EVENT_STOP, signal)
+        number, event = status >> 8 & 0xFF, status >> 16
+        return Stop(number == _SIGTRAP | 0x80, event == _EVENT_STOP, number)
 
     def registers(self, kind: int = NT_PRSTATUS, size: int = 512) -> bytes:
         """A register set, as long as the kernel makes it."""
@@ -132,6 +135,14 @@ class Tracee:
             self._ask(_GET_FILTER, len(found), ctypes.addressof(buffer))
             found.append(buffer.raw)
 
+    def peek(self, address: int) -> int:
+        """A word of its memory; OSError if there is none."""
+        ctypes.set_errno(0)
+        word: int = _call(_PEEKDATA, self.tid, address, 0)
+        if word == -1 and (number := ctypes.get_errno()):
+            raise OSError(number, os.strerror(number))
+        return word & (1 << 64) - 1
+
     def poke(self, address: int, data: bytes) -> None:
         """Write to its memory, also where it may not write itself; whole words."""
         data += bytes(-len(data) % _PEEK_SIZE)
@@ -147,6 +158,17 @@ class Tracee:
         return result
 
 
+def share_memory(pid: int, other: int) -> bool:
+    """Whether two processes have the same memory (kcmp(2)); False as well if that is not known."""
+    result: int = _libc.syscall(_KCMP, pid, other, _KCMP_VM, 0, 0)
+    return result == 0
+
+
 def die_in(seconds: int) -> None:
-    """End this process by SIGALRM when the time is over; 0 takes that back (alarm(2))."""
+    """End this process by SIGALRM when the time is over; 0 takes that back (alarm(2)).
+
+    Whoever started memtop may have ignored or blocked that signal, which is inherited.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     _libc.alarm(seconds)

@@ -87,7 +87,8 @@ def _target(identity: Identity, memory: Memory) -> Target:
 
 
 def _job() -> Job:
-    tools = Tools(_address("poll"), _address("munmap"))
+    names = ("poll", "munmap", "pthread_self", "pthread_detach")
+    tools = Tools(*(_address(name) for name in names))
     return Job([Call("length", _address("strlen"), (Text(b"memtop"),))], (), tools)
 
 

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from memtop.actions.remote.frame import is_of_handler
 from memtop.target.maps import Mapping
 from memtop.target.memory import Memory
 
 PAGE = 4096
+MOST_SCANNED = 1 << 20  # bytes of a stack above its pointer; Python takes some 20 KiB
 _DESCRIPTOR_WORDS = 0x900 // 8  # struct pthread of glibc 2.26 to 2.43
 _MOST_GUARD = 64 << 10  # below the stack, as part of its block
 _MOST_ABOVE = 64 << 10  # static thread-local storage and the descriptor, between FS and the end
@@ -59,16 +61,38 @@ def room_below(
 
     `descriptor` is the FS register of the thread. OSError of a memory that is gone.
     """
-    place = bisect_right(stacks, stack_pointer, key=lambda stack: stack.start) - 1
-    if place < 0 or stack_pointer >= stacks[place].end:
+    stack = _at(stacks, stack_pointer)
+    if stack is None:
         return None
-    stack = stacks[place]
     if stack.is_main:
         return stack_pointer  # the kernel maps more of it when it is touched (mm/mmap.c)
     if not stack_pointer < descriptor < stack.end:
         return None
     low = stack.start if stack.guarded else _block_of(memory, stack, stack_pointer, descriptor)
     return None if low is None else stack_pointer - low
+
+
+def has_handler(memory: Memory, stacks: Sequence[Stack], stack_pointer: int, gadget: int) -> bool:
+    """Whether the thread is within a signal handler, which may have interrupted anything: malloc.
+
+    The kernel has put a frame on its stack then, whose return address is the C library's gadget.
+    Old frames in unused parts of the stack count as well, and so does a pointer into no stack.
+    OSError of a memory that is gone.
+    """
+    stack = _at(stacks, stack_pointer)
+    if stack is None:
+        return True
+    raw = memory.read(stack_pointer, min(stack.end - stack_pointer, MOST_SCANNED))
+    wanted, at = gadget.to_bytes(8, "little"), -1
+    while (at := raw.find(wanted, at + 1)) >= 0:
+        if is_of_handler(raw, at):
+            return True
+    return False
+
+
+def _at(stacks: Sequence[Stack], address: int) -> Stack | None:
+    place = bisect_right(stacks, address, key=lambda stack: stack.start) - 1
+    return stacks[place] if place >= 0 and address < stacks[place].end else None
 
 
 def _block_of(memory: Memory, stack: Stack, stack_pointer: int, descriptor: int) -> int | None:

@@ -32,7 +32,7 @@ struct control {
 	volatile word ack;    /* set by memtop when it has read the results */
 	volatile word go;     /* set by memtop when the borrowed thread is back; else nothing is done */
 	sleeper poll;
-	function unmap;
+	function unmap, self, detach;
 	word region, size;    /* what to unmap at the end: this and the code */
 	word first, all;      /* calls before the wait, calls in all */
 	struct call call[];
@@ -43,6 +43,8 @@ enum { PATIENCE = 1500, NAP_MS = 2 };
 word run(struct control *c)
 {
 	word i = 0;
+	/* First, so that its stack is given back whatever follows. */
+	c->detach(c->self(0, 0, 0, 0, 0, 0), 0, 0, 0, 0, 0);
 	for (int nap = 0; nap < PATIENCE && !c->go; nap++)
 		c->poll(0, 0, NAP_MS);
 	if (!c->go)

@@ -22,11 +22,11 @@ from memtop.target.symbols import Symbol
 READ, POLL, NANOSLEEP, RECVFROM, RECVMSG, WAIT4, FUTEX = 0, 7, 35, 45, 47, 61, 202
 ACCEPT, SELECT, PAUSE, RESTART, CLOCK_NANOSLEEP = 43, 23, 34, 219, 230
 EPOLL_WAIT, WAITID, PSELECT6, PPOLL, EPOLL_PWAIT, ACCEPT4 = 232, 247, 270, 271, 281, 288
-RECVMMSG, EPOLL_PWAIT2 = 299, 441
-_RECEIVED = (READ, RECVFROM, RECVMSG, RECVMMSG, ACCEPT, ACCEPT4)
-_REPEATED = frozenset((*_RECEIVED, WAIT4, WAITID, SELECT, PSELECT6, PPOLL, PAUSE))
+EPOLL_PWAIT2 = 441
+_REPEATED = frozenset((READ, ACCEPT, ACCEPT4, WAIT4, WAITID, SELECT, PSELECT6, PPOLL, PAUSE))
 _RESUMED = frozenset((NANOSLEEP, RESTART))
 _EPOLLS = (EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2)
+_FLAGS_AT, _MSG_WAITALL = {RECVFROM: 3, RECVMSG: 2}, 0x100
 _FUTEX_WAIT_BITSET, _FUTEX_COMMAND = 9, 0x7F
 _TIMER_ABSTIME = 1
 _FOREVER = 0xFFFFFFFF  # an int of -1 in a register
@@ -36,19 +36,21 @@ MOST_THREADS = 512  # looked at; any of them will do
 ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND = -512, -513, -514
 ERESTART_RESTARTBLOCK, EINTR = -516, -4
 SYSCALL_BYTES = 2  # the length of the instruction
+_EINTR, _NO_CALL = (1 << 64) - 4, (1 << 64) - 1
 _ENOSYS = (1 << 64) - 38  # what stands in rax when a system call begins (entry_64.S)
 
 
 class Thread(NamedTuple):
-    """A thread that may be borrowed; `number` of its system call, -1 while it runs."""
+    """A thread that may be borrowed, and its stack pointer; 0 while it runs."""
 
     tid: int
     rank: int
-    number: int
+    stack: int
 
 
 def candidates(pid: int, *, root: str, spinlocks: bool, can_run: bool) -> list[Thread]:
-    """The threads to try, the best first, random among equals, the main thread last of those.
+    """The threads to try, the best first, random among equals, the main thread last of all: while
+    it is held, signals to the process go to another one, and do not interrupt it.
 
     `spinlocks`: the allocator waits for its locks in nanosleep or futex, so that such a thread may
     hold one. `can_run`: running threads may be tried, because the evaluation loop is known.
@@ -65,7 +67,7 @@ def candidates(pid: int, *, root: str, spinlocks: bool, can_run: bool) -> list[T
         thread = _judge(int(name), fields, spinlocks)
         if thread is not None and (thread.rank != RUNNING or can_run):
             found.append(thread)
-    return sorted(found, key=lambda thread: (thread.rank, thread.tid == pid))
+    return sorted(found, key=lambda thread: (thread.tid == pid, thread.rank))
 
 
 def waits_for_gil(pid: int, name: bytes, *, root: str) -> bool:
@@ -85,13 +87,13 @@ def waits_for_gil(pid: int, name: bytes, *, root: str) -> bool:
 def _judge(tid: int, fields: list[bytes], spinlocks: bool) -> Thread | None:
     """By a line of /proc/PID/task/TID/syscall: `running`, or number, arguments, sp and pc."""
     if fields[:1] == [b"running"] or fields[:1] == [b"-1"]:
-        return Thread(tid, RUNNING, -1)
+        return Thread(tid, RUNNING, 0)
     try:
-        number, *arguments = (int(field, 0) for field in fields[:7])
+        number, *arguments, stack, _ = (int(field, 0) for field in fields[:9])
     except ValueError:
         return None
     rank = rank_of(number, tuple(arguments), spinlocks)
-    return None if rank is None else Thread(tid, rank, number)
+    return None if rank is None else Thread(tid, rank, stack)
 
 
 def rank_of(number: int, arguments: tuple[int, ...], spinlocks: bool) -> int | None:
@@ -102,6 +104,9 @@ def rank_of(number: int, arguments: tuple[int, ...], spinlocks: bool) -> int | N
     """
     if number in _REPEATED:
         return 0
+    if number in _FLAGS_AT:
+        # It may have a part already, and would come back short.
+        return None if arguments[_FLAGS_AT[number]] & _MSG_WAITALL else 0
     if number == FUTEX:
         is_lock = arguments[1] & _FUTEX_COMMAND != _FUTEX_WAIT_BITSET
         return None if is_lock or spinlocks else 0
@@ -136,7 +141,7 @@ class Resume(NamedTuple):
 
 
 def resume_of(
-    stopped: Registers, loop: Symbol | None, spinlocks: bool, *, is_main: bool
+    stopped: Registers, loop: Symbol | None, spinlocks: bool, *, is_main: bool, is_alone: bool
 ) -> Resume | None:
     """What a thread that has just stopped is to go on with; None if it cannot be borrowed.
 
@@ -147,6 +152,8 @@ def resume_of(
     A signal that arrives meanwhile would run its handler before the call is repeated, which then
     would not be interrupted any more. Python waits for that in its main thread, and there signals
     go to first; so that one always gets its call back by hand, when signals are let in again.
+    If it is not the only thread, another one may have taken the signal. Then the call of a Python
+    ends with EINTR, after which Python looks for signals and repeats it (PEP 475).
     """
     number, result = _signed(stopped.orig_rax), _signed(stopped.rax)
     if number < 0:
@@ -158,6 +165,9 @@ def resume_of(
         return None
     again = stopped._replace(rip=stopped.rip - SYSCALL_BYTES, rax=stopped.orig_rax)
     repeated = Resume(again, stopped._replace(rax=_ENOSYS) if is_main else None, rank)
+    is_repeated = result in (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
+    if is_repeated and is_main and not is_alone and loop is not None:
+        return Resume(again, stopped._replace(rax=_EINTR, orig_rax=_NO_CALL), rank)
     if result in (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND):
         return repeated
     if result == ERESTART_RESTARTBLOCK:
