@@ -97,9 +97,9 @@ def lend(target: Target, job: Job, within_s: float) -> Lent:
                     return _start(target, held, job, likely, data, threads)
         if time.monotonic() > deadline:
             raise Refused(
-                f"no thread could be borrowed in {within_s:.0f} s ({tries} tries): none was met in a "
-                "system call that may be repeated or in Python's evaluation loop, on a stack of its "
-                "own, outside of signal handlers and without real-time priority"
+                f"no thread could be borrowed in {within_s:.0f} s ({tries} tries): none was met in"
+                " a system call that may be repeated or in Python's evaluation loop, on a stack of"
+                " its own, outside of signal handlers and without real-time priority"
             )
         time.sleep(RETRY_S)
 

@@ -165,6 +165,8 @@ def _act(request: Request) -> Reply:
             loop=python.symbols.find("_PyEval_EvalFrameDefault") if python else None,
             spinlocks=allocator.name not in ("glibc", "musl"),
             ignore_filter=request["ignore_filter"],
+            libc="glibc" if allocator.name == "glibc" else "",
+            libc_version=_numbers(allocator.version),
         )
         make = {"trim": calls.trim, "gc": calls.collect}[request["action"]]
         job = make(functions)
@@ -177,6 +179,12 @@ def _act(request: Request) -> Reply:
         lent = lend(target, job, BORROW_S)
         die_in(0)
         return _follow(target, job, lent, request["patience_s"])
+
+
+def _numbers(version: str | None) -> tuple[int, int] | None:
+    """`2.36` as numbers."""
+    major, _, minor = (version or "").partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
 
 
 def _follow(target: Target, job: Job, lent: Lent, patience_s: float) -> Reply:
@@ -204,7 +212,7 @@ def _follow(target: Target, job: Job, lent: Lent, patience_s: float) -> Reply:
                 return reply | {"outcome": "cancelled", "reason": by}
         if cancelled_at and now - cancelled_at > GRACE_S:
             return reply | {"outcome": "failed", "reason": GOES_ON}
-        if nap_s == SLOW_S and not has_new_thread(target, lent):
+        if step and nap_s == SLOW_S and not has_new_thread(target, lent):
             (done,) = memory.words(region + DONE, 1)
             if not done:
                 return reply | {"outcome": "failed", "reason": LOST}

@@ -10,12 +10,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from memtop.actions.remote import frame
 from memtop.actions.remote.frame import Registers, Saved
 from memtop.actions.remote.ptrace import ALL_SIGNALS, MOST_XSTATE, NT_X86_XSTATE, Ended, Tracee
-from memtop.actions.remote.seccomp import objection
+from memtop.actions.remote.seccomp import Version, calls, objection
 from memtop.actions.remote.stacks import Stack, has_handler, room_below
 from memtop.actions.remote.threads import RUNNING, Resume, resume_of
 from memtop.probe import parse
@@ -50,7 +50,7 @@ class Target(NamedTuple):
     `memory` was opened for this very program; `Held.prepare` makes sure that it is still its.
     `stacks`: see stacks. `loop`: the interpreter's evaluation loop.
     `spinlocks`: see threads. `ignore_filter`: somebody insists although a seccomp filter cannot be
-    read.
+    read. `libc` and its version: what it calls is judged by a filter; all of them if not known.
     """
 
     identity: Identity
@@ -65,6 +65,8 @@ class Target(NamedTuple):
     loop: Symbol | None
     spinlocks: bool
     ignore_filter: bool
+    libc: Literal["", "glibc", "musl"] = ""
+    libc_version: Version | None = None
 
 
 class Held:
@@ -251,7 +253,8 @@ def _check_filters(target: Target, tracee: Tracee, mode: str) -> None:
     if mode == "1":
         raise Refused("seccomp lets it read, write and exit only")
     try:
-        why = objection(tracee.filters())
+        wanted = calls(target.libc, target.libc_version, rseq=tracee.has_rseq())
+        why = objection(tracee.filters(), wanted)
     except PermissionError:
         if target.ignore_filter:
             return

@@ -12,7 +12,7 @@ import signal
 from typing import NamedTuple
 
 _PEEK_SIZE = 8
-_PEEKDATA = 2
+_PEEKDATA, _GET_RSEQ = 2, 0x420F
 _POKEDATA, _SETREGSET, _GETREGSET, _SYSCALL, _CONT = 5, 0x4205, 0x4204, 24, 7
 _SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17
 _GETSIGMASK, _SETSIGMASK, _GET_FILTER = 0x420A, 0x420B, 0x420C
@@ -142,6 +142,15 @@ class Tracee:
         if word == -1 and (number := ctypes.get_errno()):
             raise OSError(number, os.strerror(number))
         return word & (1 << 64) - 1
+
+    def has_rseq(self) -> bool:
+        """Whether it has an rseq area; True as well where the kernel does not tell (< 5.13)."""
+        area = (ctypes.c_uint64 * 3)()
+        try:
+            self._ask(_GET_RSEQ, ctypes.sizeof(area), ctypes.addressof(area))
+        except OSError:
+            return True
+        return area[0] != 0
 
     def poke(self, address: int, data: bytes) -> None:
         """Write to its memory, also where it may not write itself; whole words."""
