@@ -17,8 +17,10 @@ $(STAMP): pyproject.toml memtop/__init__.py
 run: $(STAMP) ## make the environment and start the screen
 	@$(BIN)/memtop
 
+# What measures how long a process is held up runs by itself.
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 4 --dist loadgroup --ignore tests/inject
+	$(BIN)/python -m pytest -q tests/inject
 
 test-deep: $(STAMP) ## the tests that take minutes, too
 	$(BIN)/python -m pytest -q -m 'deep or not deep'

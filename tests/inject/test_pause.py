@@ -1,0 +1,88 @@
+"""How long an action stops anybody: figures, against the noise of the same minute."""
+
+import subprocess
+import time
+
+import pytest
+from injecting import DONE, act_on_all, command, percentile
+
+MORE_MS = 5.0
+
+
+def gap_while(heart, pid, action):
+    """The longest silence of the heart while memtop acts on a process."""
+    heart.ask("reset")
+    results, error, _ = act_on_all([pid], action)
+    assert results[pid]["outcome"] in DONE, error
+    return heart.ask("report")["worst_ms"]
+
+
+@pytest.mark.parametrize("mode", ["threads", "asyncio"])
+@pytest.mark.parametrize("times", [4, pytest.param(30, marks=pytest.mark.deep)])
+def test_the_heart_goes_on(start, record_property, mode, times):
+    """A trim of 250 MB and ten threads is no longer silence than the noise, and 5 ms.
+
+    The noise is the same command at the same time, acting on another process.
+    """
+    heart = start("target_heartbeat.py", mode)
+    other = start("target_limits.py", "idle")
+    noise, gaps = [], []
+    for _ in range(times):
+        noise.append(gap_while(heart, other.pid, "trim"))
+        gaps.append(gap_while(heart, heart.pid, "trim"))
+    for name, values in (("noise", noise), ("gap", gaps)):
+        record_property(f"{name}_ms_p50", percentile(values, 0.5))
+        record_property(f"{name}_ms_max", max(values))
+    assert percentile(gaps, 0.5) <= percentile(noise, 0.5) + MORE_MS
+    assert percentile(gaps, 0.9) <= percentile(noise, 0.9) + MORE_MS or times < 10
+
+
+@pytest.mark.deep
+def test_gc_is_the_collection(start, record_property):
+    """The silence of gc.collect is the collection, and not more."""
+    heart = start("target_heartbeat.py", "threads")
+    gaps, collections = [], []
+    for _ in range(10):
+        heart.ask("reset")
+        results, error, _ = act_on_all([heart.pid], "gc")
+        assert results[heart.pid]["outcome"] in DONE, error
+        gaps.append(heart.ask("report")["worst_ms"])
+        seconds = [one["seconds"] for one in results[heart.pid]["generations"]]
+        collections.append(1000 * sum(seconds))
+    record_property("gap_ms_p50", percentile(gaps, 0.5))
+    record_property("collection_ms_p50", percentile(collections, 0.5))
+    assert percentile(gaps, 0.5) <= percentile(collections, 0.5) + 15
+
+
+@pytest.mark.parametrize(
+    ("times", "median_us", "most_us"),
+    [(8, 3000, 50_000), pytest.param(200, 600, 2000, marks=pytest.mark.deep)],
+)
+def test_how_long_a_thread_is_held(start, record_property, times, median_us, most_us):
+    """One of five threads, for a fraction of a millisecond (the short form is for any machine)."""
+    target = start("target_heartbeat.py", "threads", 20)
+    held, results = [], {}
+    for _ in range(times):
+        results, error, _ = act_on_all([target.pid])
+        assert results[target.pid]["outcome"] in DONE, error
+        held.append(results[target.pid]["held_us"])
+    for share in (0.5, 0.9, 0.99, 1.0):
+        record_property(f"held_us_p{100 * share:.0f}", percentile(held, share))
+    assert percentile(held, 0.5) <= median_us
+    assert percentile(held, 0.99) <= most_us
+
+
+@pytest.mark.parametrize("most_ms", [400, pytest.param(150, marks=pytest.mark.deep)])
+def test_the_whole_command_is_quick(start, record_property, most_ms):
+    """`memtop trim PID --no-predict` takes a fraction of a second, its own start included."""
+    target = start("target_limits.py", "idle")
+    taken = []
+    for _ in range(8):
+        begun = time.monotonic()
+        subprocess.run(
+            [*command("trim", target.pid), "--no-predict"], capture_output=True, check=True
+        )
+        taken.append(1000 * (time.monotonic() - begun))
+    record_property("wall_ms_p50", percentile(taken, 0.5))
+    record_property("wall_ms_min", min(taken))
+    assert min(taken) <= most_ms
