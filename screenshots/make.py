@@ -90,6 +90,10 @@ def request(age):
     code = "import time; page = b'x' * (290 << 20); time.sleep(%d)" % (20 if age < 100 else 3600)
     subprocess.Popen([sys.executable, '-c', code, '--pdf'], preexec_fn=limit)
 
+def free_half(kept):
+    kept += [b'x' * 9000 for _ in range(30_000)]
+    del kept[41::2]
+
 def live(kind, below=()):
     for module, how in below:
         subprocess.Popen([sys.executable, '-m', module, '--mode', how, '--token', 'not-shown'])
@@ -99,7 +103,7 @@ def live(kind, below=()):
         age = time.monotonic() - begin
         if kind == 'grows': kept += mib(1) if int(age) % 5 else []
         if kind == 'creeps' and age > 60: kept += mib(1) if not int(age) % 13 else []
-        if kind == 'frees' and len(kept) == 40: kept += [b'x' * 9000 for _ in range(30_000)]; del kept[41::2]
+        if kind == 'frees' and len(kept) == 40: free_half(kept)
         if kind == 'swings': kept[40:] = mib(int(age) % 37)
         if kind == 'shrinks' and age > 80: del kept[50:]
         if kind == 'ends' and age > 135: os._exit(0)
