@@ -139,7 +139,7 @@ def _removed(folder):
     return True
 
 
-def test_no_more_processes_in_the_cgroup(start, act, unharmed, pids_cgroup):
+def test_no_more_processes_in_the_cgroup(pids_cgroup, start, act, unharmed):
     """pids.max is reached: the same."""
     target = start("target_limits.py", "stdin")
     with open(f"{pids_cgroup}/cgroup.procs", "w") as file:
@@ -343,7 +343,7 @@ def small_cgroup():
     settle(lambda: _removed(folder))
 
 
-def test_a_forked_worker(start, act, small_cgroup, record_property):
+def test_a_forked_worker(small_cgroup, start, act, record_property):
     """Little room in its cgroup: gc refused with the figure, nothing copied; with --force done.
 
     The figure is right to 30 %.

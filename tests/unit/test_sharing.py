@@ -188,7 +188,10 @@ def test_without_heads_everything_may_be_copied(families):
 
     shared = shared_anonymous_bytes(family.pid)
 
-    assert would_unshare_bytes(family.pid, heads=False) == shared
+    found = would_unshare_bytes(family.pid, heads=False)
+
+    # The child itself may copy a page between the two looks.
+    assert found == pytest.approx(shared, abs=1 << 16)
     assert would_unshare_bytes(family.pid) < shared
 
 
