@@ -77,6 +77,11 @@ class Registers(NamedTuple):
         """As NT_PRSTATUS takes them."""
         return _REGISTERS.pack(*self)
 
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        """The six arguments of a system call."""
+        return self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9
+
     def calling(self, function: int, arguments: tuple[int, ...], stack: int) -> Registers:
         """These registers about to call a C function whose return address lies at `stack`.
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from memtop.actions.remote import frame
 from memtop.actions.remote.frame import Registers, Saved
 from memtop.actions.remote.ptrace import ALL_SIGNALS, MOST_XSTATE, NT_X86_XSTATE, Ended, Tracee
-from memtop.actions.remote.seccomp import Version, calls, objection
+from memtop.actions.remote.seccomp import Version, calls, objection, repeated
 from memtop.actions.remote.stacks import Stack, has_handler, room_below
 from memtop.actions.remote.threads import RUNNING, Resume, resume_of
 from memtop.probe import parse
@@ -240,7 +240,7 @@ def _judge(
     if not is_known and is_in_handler(target, stopped.rsp):
         return None
     if (mode := status.get("Seccomp", "0")) != "0":
-        _check_filters(target, tracee, mode)
+        _check_filters(target, tracee, mode, stopped)
     whole = tracee.registers(NT_X86_XSTATE, MOST_XSTATE)
     xstate = frame.usable_xstate(whole)
     if xstate is None:
@@ -249,11 +249,13 @@ def _judge(
     return Held(target, tracee, resume, saved, began)
 
 
-def _check_filters(target: Target, tracee: Tracee, mode: str) -> None:
+def _check_filters(target: Target, tracee: Tracee, mode: str, stopped: Registers) -> None:
     if mode == "1":
         raise Refused("seccomp lets it read, write and exit only")
     try:
         wanted = calls(target.libc, target.libc_version, rseq=tracee.has_rseq())
+        if signed(stopped.orig_rax) >= 0:  # a filter may have come after the call that it waits in
+            wanted = (*wanted, repeated(stopped.orig_rax, stopped.arguments))
         why = objection(tracee.filters(), wanted)
     except PermissionError:
         if target.ignore_filter:

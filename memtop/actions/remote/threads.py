@@ -159,8 +159,7 @@ def resume_of(
     if number < 0:
         in_loop = loop is not None and 0 <= stopped.rip - loop.address < loop.size
         return Resume(stopped, None, RUNNING) if in_loop else None
-    arguments = (stopped.rdi, stopped.rsi, stopped.rdx, stopped.r10, stopped.r8, stopped.r9)
-    rank = rank_of(number, arguments, spinlocks)
+    rank = rank_of(number, stopped.arguments, spinlocks)
     if rank is None:
         return None
     again = stopped._replace(rip=stopped.rip - SYSCALL_BYTES, rax=stopped.orig_rax)
