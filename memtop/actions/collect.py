@@ -52,8 +52,10 @@ def _generation(collected: str, uncollectable: str, seconds: str) -> Generation:
 def _refuse(result: Result, reply: Reply) -> Result:
     """Why no Python was run: the calls before it tell."""
     done = reply.results
-    if not done.get("initialized"):
-        reason = "its Python is not initialized"
+    if done.get("finalizing"):  # then it is not initialized any more, either
+        reason = "its Python is ending"
+    elif not done.get("initialized"):
+        reason = "its Python is not initialized, or not any more"
     elif done.get("has_gil") == 0:
         reason = NO_GIL
     elif "gate" not in done:

@@ -30,3 +30,25 @@ def test_many_threads(start, act, unharmed, python):
         assert result["outcome"] in DONE, result["reason"]
     assert target.ask()["errors"] == []
     before.check()
+
+
+def test_an_interpreter_that_ends(start, act, python):
+    """Within its finalization no Python is run in it, and it says so; trim does as ever."""
+    target = start("target_interpreters.py", "ending", python=python)
+
+    result = act(target, "gc")
+
+    assert result["outcome"] == "refused"
+    assert "ending" in result["reason"] or "not any more" in result["reason"]
+    assert act(target)["outcome"] in DONE
+    assert target.is_alive
+
+
+def test_several_interpreters(start, act, python):
+    """Only the main one is collected, and the sentence says that there are others."""
+    target = start("target_interpreters.py", "several", python=python)
+
+    result = act(target, "gc")
+
+    assert result["outcome"] in DONE
+    assert "it has others" in result["meaning"]
