@@ -181,17 +181,23 @@ def _run_screen(options: argparse.Namespace) -> int:
         return 0
     if not _is_terminal():
         return _run_ps(options)
+    started = _start_screen(options)
+
+    from memtop.tui.start import run_screen
+
+    return run_screen(*started, options)
+
+
+def _start_screen(options: argparse.Namespace) -> tuple[Source, Tracker, State, View]:
+    """What a screen begins with, sampled before Textual is imported: so the first frame has data,
+    and the second one rates."""
     _prepare_screen(options)
     view = _view(options, fold_many=True)
     source = _open_source(options)
     tracker = _tracker(source, options)
-    # Sampled before Textual is imported: the first frame has data, the second one rates.
     state = tracker.feed(source.sample(Wanted()))
     _check_pid(options, state)
-
-    from memtop.tui.start import run_screen
-
-    return run_screen(source, tracker, state, view, options)
+    return source, tracker, state, view
 
 
 def _run_screenshot(options: argparse.Namespace) -> int:
@@ -201,16 +207,11 @@ def _run_screenshot(options: argparse.Namespace) -> int:
     if options.settings.filter == out:
         raise UsageError("no file to write", command="memtop screenshot OUT.svg")
     options.filter = words
-    _prepare_screen(options)
-    view = _view(options, fold_many=True)
-    source = _open_source(options)
-    tracker = _tracker(source, options)
-    state = tracker.feed(source.sample(Wanted()))
-    _check_pid(options, state)
+    started = _start_screen(options)
 
     from memtop.tui.start import run_screenshot
 
-    return run_screenshot(source, tracker, state, view, options, out)
+    return run_screenshot(*started, options, out)
 
 
 _COMMANDS = {"screen": _run_screen, "ps": _run_ps, "screenshot": _run_screenshot}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from memtop import units
 from memtop.actions.remote.session import Reply
-from memtop.actions.result import Generation, Result, Verdict
+from memtop.actions.result import Generation, Result, Verdict, as_sentence
 from memtop.actions.trim import NOISE_BYTES
 
 NO_GIL = "this Python 3.6 has no GIL yet, because it never started a thread: no code can be lent"
@@ -29,8 +29,7 @@ def judge(result: Result, reply: Reply) -> Result:
         return replace(result, outcome="failed", reason=reason, meaning=f"{reason}.")
     if not times_collected:
         reason = "another thread was collecting already, so gc.collect did nothing"
-        meaning = f"{reason[:1].upper()}{reason[1:]}."
-        return replace(result, outcome="failed", reason=reason, meaning=meaning)
+        return replace(result, outcome="failed", reason=reason, meaning=as_sentence(reason))
     collected = sum(one.collected for one in generations)
     fell = (result.returned_bytes or 0) >= NOISE_BYTES
     outcome: Verdict = "returned" if fell else "done" if collected else "nothing_to_return"

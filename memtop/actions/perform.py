@@ -17,7 +17,7 @@ from memtop import units
 from memtop.actions import collect, trim
 from memtop.actions.checks import examine
 from memtop.actions.remote.session import Actor, Reply
-from memtop.actions.result import ActionId, Plan, Refusal, Result, Verdict
+from memtop.actions.result import ActionId, Plan, Refusal, Result, Verdict, as_sentence
 from memtop.actions.signals import Target
 from memtop.actions.table import ACTIONS, elsewhere
 from memtop.target.resident import rss_bytes
@@ -129,8 +129,8 @@ def _undone(result: Result, reply: Reply, plan: Plan) -> Result:
         result,
         reason=reason,
         command=command,
-        meaning=f"{reason[:1].upper()}{reason[1:]}.",
-        gone=reason == "it has ended",
+        meaning=as_sentence(reason),
+        gone=reply.gone,
     )
 
 
@@ -147,7 +147,7 @@ def _unchanged(plan: Plan, outcome: Verdict, reason: str) -> Result:
         name=plan.name,
         at=time.time(),
         outcome=outcome,
-        meaning=f"{reason[:1].upper()}{reason[1:]}.",
+        meaning=as_sentence(reason),
         identity=plan.identity,
         reason=reason,
         rss_before_bytes=plan.rss_bytes,

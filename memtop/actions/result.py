@@ -16,6 +16,11 @@ Verdict = Literal[
 ActionId = Literal["trim", "gc"]
 
 
+def as_sentence(reason: str) -> str:
+    """A reason as it stands alone."""
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
 class Check(NamedTuple):
     """One thing that was looked at before; `passed` None: it could not be, or is a warning."""
 

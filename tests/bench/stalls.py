@@ -12,18 +12,20 @@ import subprocess
 import sys
 import time
 
-TRIM = """
+ANSWER = """
 import sys, threading, time
-blocks, keep = [], []
-for _ in range(int(float(sys.argv[1]) * (1 << 30) / 8192)):
-    blocks.append(bytearray(8100))
-    keep.append(bytes(600))
 worst = 0.0
 def answer():
     global worst
     for line in sys.stdin:
         print(worst, flush=True)
         worst = 0.0
+"""
+TRIM = """
+blocks, keep = [], []
+for _ in range(int(float(sys.argv[1]) * (1 << 30) / 8192)):
+    blocks.append(bytearray(8100))
+    keep.append(bytes(600))
 del blocks
 threading.Thread(target=answer, daemon=True).start()
 print("ready", flush=True)
@@ -34,14 +36,7 @@ while True:
     time.sleep(0.0005)
 """
 GC = """
-import sys, threading, time
 kept = [[] for _ in range(int(float(sys.argv[1]) * 1_000_000))]
-worst = 0.0
-def answer():
-    global worst
-    for line in sys.stdin:
-        print(worst, flush=True)
-        worst = 0.0
 threading.Thread(target=answer, daemon=True).start()
 print("ready", flush=True)
 while True:
@@ -54,7 +49,7 @@ while True:
 def measure(action, code, amount):
     """One action on a fresh target; its own figures beside memtop's."""
     target = subprocess.Popen(
-        [sys.executable, "-c", code, amount],
+        [sys.executable, "-c", ANSWER + code, amount],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

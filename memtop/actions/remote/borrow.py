@@ -30,6 +30,7 @@ import os
 import time
 from typing import NamedTuple
 
+from memtop.actions.remote.frame import signed
 from memtop.actions.remote.hold import (
     MMAP,
     MPROTECT,
@@ -39,9 +40,9 @@ from memtop.actions.remote.hold import (
     Target,
     hold,
     is_in_handler,
-    signed,
 )
 from memtop.actions.remote.job import GO, PAGE, YES, Job
+from memtop.actions.remote.stub import CODE
 from memtop.actions.remote.threads import candidates
 
 _READ_EXECUTE, _READ_WRITE = 5, 3
@@ -67,7 +68,6 @@ class Lent(NamedTuple):
     """
 
     tid: int
-    rank: int
     held_s: float
     region: Region
     threads: frozenset[str]
@@ -128,16 +128,16 @@ def _start(
     if result:
         raise Refused(f"the target cannot protect memory: {os.strerror(-result)}")
     try:
-        target.memory.write(address, job.code())
+        target.memory.write(address, CODE)
     except OSError:  # proc_mem.force_override=never (fs/proc/base.c)
-        held.tracee.poke(address, job.code())
+        held.tracee.poke(address, CODE)
     target.memory.write(data_at, data)
     held.begin(target.pthread_create, (held.slot, 0, address, data_at), held.frame)
     created = held.finish()
     held_s = held.let_go()
     target.memory.write(address + GO, YES)
     number, stack = signed(held.stopped.orig_rax), held.stopped.rsp
-    return Lent(held.tid, held.resume.rank, held_s, region, threads, number, stack, created)
+    return Lent(held.tid, held_s, region, threads, number, stack, created)
 
 
 def _data(job: Job, region: Region) -> bytes:

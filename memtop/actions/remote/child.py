@@ -39,7 +39,6 @@ BEGIN_S = 0.1  # after which it is asked whether there is a new thread at all
 QUICK_S, SLOW_S = 0.0005, 0.01  # between looks at the results
 GRACE_S = 3.0  # that an action which has begun is waited for when nobody wants to wait
 GOES_ON = "it had begun and goes on in the process; it is not waited for any more"
-HAS_ENDED = "it has ended"
 LOST = "its thread ended before it was done"
 CLEAN_S = 0.05  # for the new thread to be gone
 MOST_RESULT = 64 << 20  # bytes of a result that are read
@@ -68,8 +67,8 @@ class Reply(TypedDict, total=False):
     outcome: str
     reason: str
     forceable: bool
+    gone: bool
     held_s: float
-    rank: int
     results: dict[str, int]
     room: bytes
     payload: bytes
@@ -97,7 +96,7 @@ def main() -> None:
     except LookupError as missing:
         reply = {"outcome": "refused", "reason": str(missing)}
     except (Ended, ProcessLookupError, FileNotFoundError):
-        reply = {"outcome": "failed", "reason": _end_of(request)}
+        reply = _end_of(request)
     except PermissionError:
         reply = {"outcome": "refused", "reason": "a right to trace it is missing"}
     except OSError as error:
@@ -126,14 +125,15 @@ def _rehearse() -> Refused | None:
     return None
 
 
-def _end_of(request: Request) -> str:
+def _end_of(request: Request) -> Reply:
     """What became of a process whose memory is gone: it may have begun another program."""
     try:
         stat = parse.parse_stat(read(f"{request['root']}/{request['pid']}/stat"))
+        lives = stat.start_ticks == request["start_ticks"] and stat.state not in "ZX"
     except (OSError, ValueError):
-        return HAS_ENDED
-    is_same = stat.start_ticks == request["start_ticks"] and stat.state not in "ZX"
-    return ANOTHER_PROGRAM if is_same else HAS_ENDED
+        lives = False
+    reason = ANOTHER_PROGRAM if lives else "it has ended"
+    return {"outcome": "failed", "reason": reason, "gone": not lives}
 
 
 def _act(request: Request) -> Reply:
@@ -190,7 +190,7 @@ def _numbers(version: str | None) -> tuple[int, int] | None:
 def _follow(target: Target, job: Job, lent: Lent, patience_s: float) -> Reply:
     """Watch the new thread until it is done, read the results, and have it clean up."""
     memory, region = target.memory, lent.region.address
-    reply: Reply = {"held_s": lent.held_s, "rank": lent.rank}
+    reply: Reply = {"held_s": lent.held_s}
     # The call that cannot be taken back any more: the first that may be left out, then Python's.
     last_gate = job.index.get(calls.IS_RUN, job.index.get("trim", 0))
     began, nap_s, said, cancelled_at = time.monotonic(), QUICK_S, -1, 0.0

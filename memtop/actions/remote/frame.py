@@ -94,6 +94,11 @@ class Registers(NamedTuple):
         )
 
 
+def signed(word: int) -> int:
+    """A register as a signed number."""
+    return word - (1 << 64) if word >> 63 else word
+
+
 class Saved(NamedTuple):
     """Everything of a thread that a frame restores; `mask` is its signal mask.
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from memtop.actions.remote import frame
-from memtop.actions.remote.frame import Registers, Saved
+from memtop.actions.remote.frame import Registers, Saved, signed
 from memtop.actions.remote.ptrace import ALL_SIGNALS, MOST_XSTATE, NT_X86_XSTATE, Ended, Tracee
 from memtop.actions.remote.seccomp import Version, calls, objection, repeated
 from memtop.actions.remote.stacks import Stack, has_handler, room_below
@@ -276,8 +276,3 @@ def detach(tracee: Tracee) -> None:
         tracee.detach()
     except OSError:
         pass
-
-
-def signed(word: int) -> int:
-    """A register as a signed number."""
-    return word - (1 << 64) if word >> 63 else word

@@ -10,8 +10,6 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from memtop.actions.remote.stub import CODE
-
 PAGE = 4096
 MAGIC = 0x706F746D656D  # "memtop"
 _CONTROL = struct.Struct("<15Q")  # magic … all
@@ -102,10 +100,6 @@ class Job:
         self.size = at + PAGE - 1 & -PAGE
         if self.size > MOST_BYTES:
             raise ValueError("the job is too large")
-
-    def code(self) -> bytes:
-        """What the first page begins with."""
-        return CODE
 
     def data(self, region: int, size: int, made_at: int) -> bytes:
         """What the second page begins with, for a region of `size` bytes at that address."""

@@ -38,7 +38,7 @@ _PROGRAM = (
 
 
 class Reply(NamedTuple):
-    """How it went. `done`: the calls were made; `results` of those, by name.
+    """How it went. `done`: the calls were made; `results` of those, by name. `gone`: it has ended.
 
     `held_s`: how long one thread was held, None if none was. `room`: mallinfo2; `payload`: what
     the Python code had to say, None if it was not run or failed to answer.
@@ -47,6 +47,7 @@ class Reply(NamedTuple):
     outcome: Literal["done", "refused", "cancelled", "failed"]
     reason: str | None = None
     forceable: bool = False
+    gone: bool = False
     held_s: float | None = None
     results: dict[str, int] = {}
     room: bytes | None = None
@@ -146,6 +147,7 @@ def _reply(message: Message) -> Reply:
         cast(Literal["done", "refused", "cancelled", "failed"], message["outcome"]),
         message.get("reason"),
         message.get("forceable", False),
+        message.get("gone", False),
         message.get("held_s"),
         message.get("results", {}),
         message.get("room"),

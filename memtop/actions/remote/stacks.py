@@ -15,10 +15,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from memtop.actions.remote.frame import is_of_handler
+from memtop.actions.remote.job import PAGE
 from memtop.target.maps import Mapping
 from memtop.target.memory import Memory
 
-PAGE = 4096
 MOST_SCANNED = 1 << 20  # bytes of a stack above its pointer; Python takes some 20 KiB
 _DESCRIPTOR_WORDS = 0x900 // 8  # struct pthread of glibc 2.26 to 2.43
 _MOST_GUARD = 64 << 10  # below the stack, as part of its block

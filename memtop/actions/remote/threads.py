@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from memtop.actions.remote.frame import Registers
+from memtop.actions.remote.frame import Registers, signed
 from memtop.probe.handle import read
 from memtop.target.symbols import Symbol
 
@@ -155,7 +155,7 @@ def resume_of(
     If it is not the only thread, another one may have taken the signal. Then the call of a Python
     ends with EINTR, after which Python looks for signals and repeats it (PEP 475).
     """
-    number, result = _signed(stopped.orig_rax), _signed(stopped.rax)
+    number, result = signed(stopped.orig_rax), signed(stopped.rax)
     if number < 0:
         in_loop = loop is not None and 0 <= stopped.rip - loop.address < loop.size
         return Resume(stopped, None, RUNNING) if in_loop else None
@@ -177,7 +177,3 @@ def resume_of(
     if result == EINTR and rank == 0 and number in _EPOLLS:  # which the kernel never repeats
         return repeated
     return Resume(stopped, None, rank)  # the call is over: its result stands in the registers
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
