@@ -1,4 +1,4 @@
-"""An interpreter in an unusual state: `ending` is within its finalization, `several` has another."""
+"""An interpreter in an unusual state: `ending` within its finalization, `several` with others."""
 
 import os
 import sys
