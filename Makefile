@@ -19,7 +19,7 @@ run: $(STAMP) ## make the environment and start the screen
 
 # What measures how long a process is held up runs by itself.
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 5 --dist loadgroup --ignore tests/inject
+	$(BIN)/python -m pytest -q -n 8 --dist loadgroup --ignore tests/inject
 	$(BIN)/python -m pytest -q tests/inject
 
 test-deep: $(STAMP) ## the tests that take minutes, too

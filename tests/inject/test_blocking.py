@@ -10,7 +10,7 @@ from injecting import DONE, HERE, act_on_all
 from pythons import label
 
 PERIOD_S = 0.3
-LATE_MS, EARLY_MS = 50.0, -1.5  # the clock of asyncio and of poll counts milliseconds
+EARLY_MS = -1.5  # the clock of asyncio and of poll counts milliseconds
 KINDS = json.loads(
     subprocess.run(
         [sys.executable, HERE / "target_blocking.py", "kinds"], capture_output=True, check=True
@@ -27,9 +27,15 @@ def worst(said):
     return max((line["late_ms"] for lines in said.values() for line in lines), default=0.0)
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.deep)])
-def test_what_is_waited_for_comes_in_time(start, each_python, times):
-    """Every kind of blocking call of Python gives the right value at the right time."""
+@pytest.mark.parametrize(
+    ("times", "late_ms"), [(2, 250.0), pytest.param(20, 50.0, marks=pytest.mark.deep)]
+)
+def test_what_is_waited_for_comes_in_time(start, each_python, times, late_ms):
+    """Every kind of blocking call of Python gives the right value at the right time.
+
+    A call that began anew, with its whole time, would be a period late; the short form only tells
+    that, because it runs on machines that do other work as well.
+    """
     targets = {
         kind: start("target_blocking.py", kind, PERIOD_S, python=each_python) for kind in KINDS
     }
@@ -59,4 +65,4 @@ def test_what_is_waited_for_comes_in_time(start, each_python, times):
         assert all(line["ok"] for line in lines), (kind, lines)
         late = [line["late_ms"] for line in lines]
         assert min(late) >= EARLY_MS, (kind, min(late))
-        assert max(late) <= LATE_MS + max(0.0, noise), (kind, max(late), noise)
+        assert max(late) <= late_ms + max(0.0, noise), (kind, max(late), noise)

@@ -1,4 +1,8 @@
-"""How long an action stops anybody: figures, against the noise of the same minute."""
+"""How long an action stops anybody: figures, against the noise of the same minute.
+
+The short forms judge the best of a few tries: what memtop itself does for too long is in each of
+them, what another program of the machine does is not.
+"""
 
 import os
 import subprocess
@@ -34,8 +38,8 @@ def test_the_heart_goes_on(start, record_property, mode, times):
     for name, values in (("noise", noise), ("gap", gaps)):
         record_property(f"{name}_ms_p50", percentile(values, 0.5))
         record_property(f"{name}_ms_max", max(values))
-    assert percentile(gaps, 0.5) <= percentile(noise, 0.5) + MORE_MS
-    assert percentile(gaps, 0.9) <= percentile(noise, 0.9) + MORE_MS or times < 10
+    for share in (0.5, 0.9) if times >= 10 else (0.0,):
+        assert percentile(gaps, share) <= percentile(noise, share) + MORE_MS
 
 
 @pytest.mark.deep
@@ -55,12 +59,9 @@ def test_gc_is_the_collection(start, record_property):
     assert percentile(gaps, 0.5) <= percentile(collections, 0.5) + 15
 
 
-@pytest.mark.parametrize(
-    ("times", "median_us", "most_us"),
-    [(8, 3000, 50_000), pytest.param(200, 600, 2000, marks=pytest.mark.deep)],
-)
-def test_how_long_a_thread_is_held(start, record_property, times, median_us, most_us):
-    """One of five threads, for a fraction of a millisecond (the short form is for any machine)."""
+@pytest.mark.parametrize("times", [8, pytest.param(200, marks=pytest.mark.deep)])
+def test_how_long_a_thread_is_held(start, record_property, times):
+    """One of five threads, for a fraction of a millisecond."""
     target = start("target_heartbeat.py", "threads", 20)
     held, results = [], {}
     for _ in range(times):
@@ -69,8 +70,11 @@ def test_how_long_a_thread_is_held(start, record_property, times, median_us, mos
         held.append(results[target.pid]["held_us"])
     for share in (0.5, 0.9, 0.99, 1.0):
         record_property(f"held_us_p{100 * share:.0f}", percentile(held, share))
-    assert percentile(held, 0.5) <= median_us
-    assert percentile(held, 0.99) <= most_us
+    if times < 100:
+        assert min(held) <= 3000
+    else:
+        assert percentile(held, 0.5) <= 600
+        assert percentile(held, 0.99) <= 2000
 
 
 @pytest.mark.parametrize("most_ms", [400, pytest.param(150, marks=pytest.mark.deep)])

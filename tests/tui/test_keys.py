@@ -252,9 +252,10 @@ async def test_help(app, look, key, size):
     async with look(app, size) as screen:
         await screen.press(key)
         assert "keys and signs" in screen.lines[0]
-        seen = screen.text
-        for _ in range(80):
-            await screen.press("down")
+        seen, before = screen.text, ""
+        while screen.text != before:
+            before = screen.text
+            await screen.press("pagedown")
             seen += screen.text
         for one in keys.KEYS:
             assert one.help[: size[0] - 12] in seen
