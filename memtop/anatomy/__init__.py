@@ -1,0 +1,1 @@
+"""What the resident memory of one live process is made of, read from outside."""
