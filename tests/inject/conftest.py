@@ -7,14 +7,10 @@ JSON, and ends when its input ends. `act` runs the real command line as a proces
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import platform
-import select
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,10 +18,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 from injecting import HERE, Unharmed, act_on_all
-from pythons import interpreters, label, trouble
+from pythons import interpreters, label
+from targets import Compiler, Starter
 
 PYTHONS = interpreters() or [sys.executable]
-PATIENCE_S = 30.0
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 
 
@@ -105,65 +101,6 @@ def why_not_ptrace():
     return ""
 
 
-# Starting targets
-
-
-class Target:
-    """A process that answers with lines of JSON; `pid` of the target itself."""
-
-    def __init__(self, process, errors, pid=None):
-        self.process, self.errors = process, errors
-        self.pid = process.pid if pid is None else pid
-        self._rest = b""
-
-    def read(self, limit_s=PATIENCE_S):
-        """The next line; fails if the target has ended, or says nothing."""
-        deadline = time.monotonic() + limit_s
-        while b"\n" not in self._rest:
-            left = deadline - time.monotonic()
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, left))
-            assert ready, f"the target said nothing for {limit_s} s"
-            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
-            assert chunk, f"the target has ended ({self.process.wait()}): {self.complaints()}"
-            self._rest += chunk
-        line, _, self._rest = self._rest.partition(b"\n")
-        return json.loads(line)
-
-    def lines(self):
-        """All lines that are there, without waiting."""
-        while select.select([self.process.stdout], [], [], 0)[0]:
-            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
-            if not chunk:
-                break
-            self._rest += chunk
-        *found, self._rest = self._rest.split(b"\n")
-        return [json.loads(line) for line in found]
-
-    def ask(self, line="report"):
-        """Its answer to a line."""
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    @property
-    def is_alive(self):
-        return self.process.poll() is None
-
-    def complaints(self):
-        """What it wrote to stderr."""
-        self.errors.seek(0)
-        return self.errors.read().decode("utf-8", "replace")[-2000:]
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        for file in (self.process.stdin, self.process.stdout, self.errors):
-            try:
-                file.close()
-            except OSError:
-                pass
-
-
 @pytest.fixture
 def start(tmp_path):
     """start(file, *arguments, python=…, prefix=(…)): a target, after its first line.
@@ -171,61 +108,15 @@ def start(tmp_path):
     A path that is no Python file is run as it is. `prefix` runs it under another command, which
     has to become it by exec.
     """
-    started = []
-
-    def begin(file, *arguments, python=sys.executable, prefix=(), first=True, **options):
-        command = [*prefix]
-        if str(file).endswith(".py"):
-            if reason := trouble(python):
-                pytest.skip(f"{label(python)} is of no use here: {reason}")
-            command.append(python)
-        command += [str(HERE / file) if "/" not in str(file) else str(file)]
-        errors = open(tmp_path / f"errors{len(started)}", "w+b")  # noqa: SIM115
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
-        }
-        process = subprocess.Popen(
-            [*command, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            **options,
-        )
-        target = Target(process, errors)
-        started.append(target)
-        if first:
-            said = target.read()
-            if "trouble" in said:
-                pytest.skip(f"this target is not possible here: {said['trouble']}")
-            target.said = said
-        return target
-
-    yield begin
-    for target in started:
-        target.end()
+    starter = Starter(HERE, tmp_path)
+    yield starter
+    starter.end()
 
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
     """compiled(file, *flags): a C file of this folder as a program, or as what the flags say."""
-    gcc = shutil.which("gcc")
-    folder = tmp_path_factory.mktemp("compiled")
-    made = {}
-
-    def compile_once(file, *flags):
-        if gcc is None:
-            pytest.skip("there is no gcc to compile the targets")
-        key = (file, flags)
-        if key not in made:
-            out = folder / f"{Path(file).stem}-{len(made)}"
-            command = [gcc, "-O2", "-Wall", *flags, "-o", out, HERE / file, "-pthread"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
-            made[key] = str(out)
-        return made[key]
-
-    return compile_once
+    return Compiler(HERE, tmp_path_factory.mktemp("compiled"))
 
 
 @pytest.fixture
