@@ -8,7 +8,6 @@ Ctrl+C cancels what has not been done yet, and waits until the rest is safe.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import signal
 import sys
@@ -18,22 +17,19 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TextIO
 
-from memtop import __version__
+from memtop import __version__, named
 from memtop.actions.remote.session import Actor
 from memtop.actions.report import GOOD, error_json, exit_code, result_json
 from memtop.actions.result import ActionId, Result
-from memtop.actions.signals import Target
 from memtop.actions.table import ACTIONS
+from memtop.console import INTERRUPTED, Progress, complain, is_terminal, say, width, wrapped
 from memtop.errors import MemtopError
-from memtop.probe import parse
-from memtop.probe.handle import read
-from memtop.probe.sample import Identity
-from memtop.render.escape import ASCII, fit, visible
+from memtop.render.escape import fit, visible
 from memtop.units import UNKNOWN, iso_utc, size
 
-INTERRUPTED = 130
-NAME_WIDTH, FIGURE_WIDTH, INDENT = 16, 11, 9
-ROOT = "/proc"
+USUAL, NARROW = (16, 11), (10, 10)  # the widths of name and figures
+WIDE = 91  # cells for all figures in their usual width
+INDENT = 9
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise MemtopError(f"{ACTIONS[action].verb} inside of processes needs Linux")
     results: list[Result] = []
-    printer = _Printer(None if options.json else sys.stdout, action)
+    predicts = action == "trim" and options.predict
+    printer = _Printer(None if options.json else sys.stdout, predicts=predicts)
     cancel = threading.Event()
     # Ctrl+C breaks nothing off in the middle.
     before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
@@ -64,7 +61,7 @@ def _act(
 ) -> Iterator[Result]:
     """The results in the order in which the processes were named."""
     pids = list(dict.fromkeys(options.pids))
-    found = {pid: _find(pid) for pid in pids}
+    found = {pid: named.find(pid) for pid in pids}
     targets = [target for target in found.values() if target is not None]
 
     def watch(words: str) -> None:
@@ -79,9 +76,10 @@ def _act(
             done = perform(
                 action,
                 targets,
-                root=ROOT,
-                live=_is_live(),
+                root=named.ROOT,
+                live=named.is_live(),
                 force=options.force,
+                predict=action == "trim" and options.predict,
                 watch=watch,
                 cancel=cancel,
                 actor=actor,
@@ -95,31 +93,8 @@ def _act(
             yield next(done)
 
 
-def _find(pid: int) -> Target | None:
-    """The process that has this PID now."""
-    try:
-        stat = parse.parse_stat(read(f"{ROOT}/{pid}/stat", 1024))
-    except (OSError, ValueError):
-        return None
-    if _process_of(pid) != pid:
-        return None
-    return Target(Identity(stat.start_ticks, pid), stat.name, stat.kernel)
-
-
-def _process_of(pid: int) -> int | None:
-    """The process that a thread's number belongs to: /proc shows threads, too, to who asks."""
-    try:
-        return int(parse.parse_keyed(read(f"{ROOT}/{pid}/status", 1 << 16))["Tgid"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def _missing(action: ActionId, pid: int) -> Result:
-    reason, command = f"there is no process {pid}", "memtop ps"
-    process = _process_of(pid)
-    if process not in (None, pid):
-        reason += f": that is a thread of {process}"
-        command = f"memtop {action} {process}"
+    reason, command = named.why_missing(pid, action)
     return Result(
         action,
         pid,
@@ -133,67 +108,40 @@ def _missing(action: ActionId, pid: int) -> Result:
     )
 
 
-def _is_live() -> bool:
-    """Whether /proc shows memtop itself, so that its PIDs are those of this process."""
-    try:
-        return os.readlink(f"{ROOT}/self") == str(os.getpid())
-    except OSError:
-        return False
-
-
 def _document(results: list[Result]) -> dict[str, object]:
-    boot_at = _boot_at()
+    boot_at = named.boot_at()
     document: dict[str, object] = {
         "memtop": __version__,
         "taken_at": iso_utc(time.time()),
-        "results": [result_json(result, _started(result, boot_at)) for result in results],
+        "results": [
+            result_json(result, named.started(result.identity, boot_at)) for result in results
+        ],
     }
     if error := error_json(results):
         document["error"] = error
     return document
 
 
-def _boot_at() -> float | None:
-    """When the host was started, as in the `started` of `ps`."""
-    from memtop.probe.host import HostReader
-
-    try:
-        return HostReader(ROOT).boot_at
-    except (MemtopError, OSError):
-        return None
-
-
-def _started(result: Result, boot_at: float | None) -> str | None:
-    if result.identity is None or boot_at is None:
-        return None
-    return iso_utc(boot_at + result.identity.start_ticks / os.sysconf("SC_CLK_TCK"))
-
-
 class _Printer:
-    """Writes results for people to `out` (None: nobody reads them), and progress to stderr."""
+    """Writes results for people to `out` (None: nobody reads them), and progress to stderr.
 
-    def __init__(self, out: TextIO | None, action: ActionId) -> None:
-        self._out = out
-        self._action = action
+    `predicts`: there is a column for what was predicted.
+    """
+
+    def __init__(self, out: TextIO | None, *, predicts: bool) -> None:
+        self._out, self._predicts = out, predicts
         self._has_heading = False
-        self._shows_progress = _is_terminal(sys.stderr)
-        self._has_progress = False
+        self._progress = Progress()
+        is_narrow = out is not None and is_terminal(out) and width(out) < WIDE
+        self._name, self._figure = NARROW if predicts and is_narrow else USUAL
 
     def progress(self, words: str) -> None:
         """What is being done, on one line that the next one replaces."""
-        if self._shows_progress:
-            self._has_progress = True
-            # No wider than the terminal, or only its last line would be replaced.
-            text = fit(visible(words), _width(sys.stderr) - 1).rstrip()
-            sys.stderr.write(f"\r\x1b[K{_fitting(text, sys.stderr)}")
-            sys.stderr.flush()
+        self._progress.show(words)
 
     def result(self, result: Result) -> None:
         """What became of one process: figures and sentence, or why it was not done."""
-        if self._has_progress:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._has_progress = False
+        self._progress.clear()
         is_touched = result.outcome in GOOD or result.held_us is not None
         if self._out is not None and is_touched:
             self._figures(result, self._out)
@@ -201,61 +149,25 @@ class _Printer:
             _complain(result)
 
     def _figures(self, result: Result, out: TextIO) -> None:
-        predicted = result.predicted_bytes is not None
         if not self._has_heading:
             self._has_heading = True
-            names = ["BEFORE", "AFTER", "RETURNED", *["PREDICTED"] * predicted, "HELD"]
-            heading = f"{'PID':>7}  {'PROCESS':<{NAME_WIDTH}}"
-            _say(heading + "".join(n.rjust(FIGURE_WIDTH) for n in names) + "   OUTCOME", out)
+            names = ["BEFORE", "AFTER", "RETURNED", *["PREDICTED"] * self._predicts, "HELD"]
+            heading = f"{'PID':>7}  {'PROCESS':<{self._name}}"
+            say(heading + "".join(n.rjust(self._figure) for n in names) + "   OUTCOME", out)
         sizes = [result.rss_before_bytes, result.rss_after_bytes, result.returned_bytes]
-        sizes += [result.predicted_bytes] * predicted
+        sizes += [result.predicted_bytes] * self._predicts
         figures = [size(None if each is None else each / 1024) for each in sizes]
         figures.append(UNKNOWN if result.held_us is None else f"{result.held_us / 1000:.2f} ms")
-        line = f"{result.pid:>7}  {fit(visible(result.name), NAME_WIDTH)}"
-        line += "".join(figure.rjust(FIGURE_WIDTH) for figure in figures)
-        _say(f"{line}   {result.outcome.replace('_', ' ')}", out)
+        line = f"{result.pid:>7}  {fit(visible(result.name), self._name)}"
+        line += "".join(figure.rjust(self._figure) for figure in figures)
+        say(f"{line}   {result.outcome.replace('_', ' ')}", out)
         if result.outcome in GOOD:
-            _say("\n".join(_wrapped(visible(result.meaning), out)), out)
+            say("\n".join(wrapped(visible(result.meaning), out, INDENT)), out)
         out.flush()
-
-
-def _wrapped(text: str, out: TextIO) -> list[str]:
-    """A sentence below its figures; on a terminal in lines that fit."""
-    indent = " " * INDENT
-    if not _is_terminal(out):
-        return [indent + text]
-    from textwrap import wrap
-
-    width = max(40, _width(out) - 1)
-    return wrap(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
 def _complain(result: Result) -> None:
     """Why it was not done, and the command that helps, as the command line says it elsewhere."""
     reason = result.reason or result.meaning
     about = "" if re.search(rf"\b{result.pid}\b", reason) else f"{result.pid}: "
-    _say(f"memtop: {about}{visible(reason)}", sys.stderr)
-    if result.command:
-        _say(f"        {visible(result.command)}", sys.stderr)
-
-
-def _say(text: str, stream: TextIO) -> None:
-    print(_fitting(text, stream), file=stream)
-
-
-def _fitting(text: str, stream: TextIO) -> str:
-    """The text in characters that the stream can show."""
-    if (stream.encoding or "").lower().replace("-", "") in ("utf8", "utf8mb4"):
-        return text
-    return text.translate(ASCII).encode("ascii", "backslashreplace").decode()
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
-
-
-def _width(stream: TextIO) -> int:
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+    complain(f"{about}{reason}", result.command)

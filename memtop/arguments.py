@@ -16,6 +16,7 @@ from memtop.errors import UsageError
 from memtop.units import parse_duration_s
 
 ACTING: tuple[Literal["trim", "gc"], ...] = ("trim", "gc")  # commands that change a process
+LOOKING: tuple[Literal["anatomy"], ...] = ("anatomy",)  # commands that look inside one
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,8 +27,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The options of a command line; `command` is `screen`, `ps`, `screenshot`, `trim` or `gc`."""
+    """The options of a command line; `command` is `screen`, or the command that it names."""
     commands: dict[str, Callable[[], _Parser]] = {"ps": _ps_parser, "screenshot": _shot_parser}
+    commands |= {name: partial(_looking_parser, name) for name in LOOKING}
     commands |= {name: partial(_acting_parser, name) for name in ACTING}
     if arguments and arguments[0] in commands:
         return commands[arguments[0]]().parse_args(arguments[1:])
@@ -103,7 +105,8 @@ def _screen_parser() -> _Parser:
     parser = _common(
         "memtop",
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
-        "Commands: memtop ps, memtop screenshot, memtop trim, memtop gc (each has --help).",
+        "Commands: memtop ps, memtop anatomy, memtop trim, memtop gc, memtop screenshot "
+        "(each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
@@ -160,6 +163,25 @@ def _shot_parser() -> _Parser:
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.usage = "memtop screenshot OUT.svg|OUT.png|OUT.txt [FILTER] [options]"
     parser.set_defaults(command="screenshot")
+    return parser
+
+
+_LOOKS = {"anatomy": "What the resident memory of a process is made of. Nothing in it is changed."}
+
+
+def _looking_parser(name: Literal["anatomy"]) -> _Parser:
+    parser = _Parser(prog=f"memtop {name}", description=_LOOKS[name], allow_abbrev=False)
+    parser.add_argument("pid", type=_pid, metavar="PID", help="a process of this host")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--for",
+        dest="wait_s",
+        type=_duration,
+        default=0.0,
+        metavar="TIME",
+        help="look again after that long, and show what has changed",
+    )
+    parser.set_defaults(command=name)
     return parser
 
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from memtop import __version__
-from memtop.arguments import ACTING, parse
-from memtop.errors import FilterError, MemtopError
-from memtop.units import iso_utc
+from memtop.arguments import ACTING, LOOKING, parse
+from memtop.errors import MemtopError
 
 
 def entry() -> NoReturn:
@@ -48,11 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             from memtop import acting
 
             return acting.run(options)
+        if options.command in LOOKING:
+            from memtop import looking
+
+            return looking.run(options)
         from memtop import watching
 
         return watching.run(options)
     except MemtopError as error:
-        return _fail(error, as_json="--json" in arguments)
+        from memtop.console import fail
+
+        return fail(error, as_json="--json" in arguments)
     except BrokenPipeError:
         # The reader (head, less) has gone: no more can be said to it, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,20 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _output_failed(error: OSError) -> int:
     """Nothing more can be written to stdout, not even at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _fail(MemtopError(f"cannot write the output: {error.strerror}"), as_json=False)
+    from memtop.console import fail
 
-
-def _fail(error: MemtopError, *, as_json: bool) -> int:
-    if as_json:
-        import json
-
-        right = getattr(error, "right", None)
-        reason = {"reason": error.message, "right": right, "command": error.command}
-        now = iso_utc(time.time())
-        print(json.dumps({"memtop": __version__, "taken_at": now, "error": reason}))
-    print(f"memtop: {error.message}", file=sys.stderr)
-    if isinstance(error, FilterError):
-        print(f"        {error.text}\n        {' ' * error.position}^", file=sys.stderr)
-    if error.command:
-        print(f"        {error.command}", file=sys.stderr)
-    return error.exit_code
+    return fail(MemtopError(f"cannot write the output: {error.strerror}"), as_json=False)

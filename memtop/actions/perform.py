@@ -25,25 +25,72 @@ from memtop.target.resident import rss_bytes
 if TYPE_CHECKING:
     from memtop.actions.headroom import Headroom
 
+PREDICTION_S = 3.0  # for all targets together
 ROOM_TIMES = 3  # so many times what gc would copy has to be left in the cgroup
 LITTLE_BYTES = 1 << 20  # copied by anything that a process does
 IN_VAIN = {
     "gil": "its GIL was held for {}: nothing was run",
     "begin": "its new thread did not get to run for {}: nothing was done",
 }
+FORESEEING = "looking at what it keeps free"
 ASKED = "cancelled before it had begun: nothing was run"
 
 
 def plan_all(
-    action: ActionId, targets: Sequence[Target], *, root: str = "/proc", live: bool = True
+    action: ActionId,
+    targets: Sequence[Target],
+    *,
+    root: str = "/proc",
+    live: bool = True,
+    predict: bool = True,
+    watch: Callable[[int, int], None] | None = None,
+    cancel: threading.Event | None = None,
 ) -> list[Plan]:
     """What the action would meet in each target, and whether the memory that they share forbids
-    it, taken together."""
+    it, taken together.
+
+    `predict` says of a trim what it would bring back, as far as that is known within PREDICTION_S.
+    `watch` gets the number of the target that is looked at, and how many there are. When `cancel`
+    is set, nothing more is looked at.
+    """
     if not live:
         refusal = Refusal(elsewhere(ACTIONS[action]))
         return [Plan(action, one.identity, one.name, None, refusal=refusal) for one in targets]
-    plans = [examine(action, one, root=root) for one in targets]
+    foresight = _Foresight(root, cancel) if predict and action == "trim" else None
+    plans: list[Plan] = []
+    for number, target in enumerate(targets, 1):
+        if _is_set(cancel):
+            refusal = Refusal(ASKED, verdict="cancelled")
+            plans.append(Plan(action, target.identity, target.name, None, refusal=refusal))
+            continue
+        if watch is not None:
+            watch(number, len(targets))
+        plan = examine(action, target, root=root)
+        is_possible = plan.refusal is None or plan.refusal.forceable
+        plans.append(foresight.ask(plan) if foresight and is_possible else plan)
     return _with_room(plans, root) if action == "gc" else plans
+
+
+class _Foresight:
+    """What trims would bring back; what does not fit into the time for all is left out."""
+
+    def __init__(self, root: str, cancel: threading.Event | None) -> None:
+        self._root, self._cancel = root, cancel
+        self._left_s = PREDICTION_S
+
+    def ask(self, plan: Plan) -> Plan:
+        """The plan with a prediction."""
+        from memtop.anatomy.predict import Prediction, predict_trim  # takes long to import
+
+        if self._left_s <= 0:
+            unknown = Prediction(reason="left out: it would take too long")
+            return replace(plan, prediction=unknown)
+        began = time.monotonic()
+        prediction = predict_trim(
+            plan.identity.pid, root=self._root, cancel=self._cancel, most_s=self._left_s
+        )
+        self._left_s -= time.monotonic() - began
+        return replace(plan, prediction=prediction)
 
 
 def perform(
@@ -53,23 +100,31 @@ def perform(
     root: str = "/proc",
     live: bool = True,
     force: bool = False,
+    predict: bool = True,
     watch: Callable[[str], None] | None = None,
     cancel: threading.Event | None = None,
     actor: Actor | None = None,
 ) -> Iterator[Result]:
     """Do it to each target in turn and say what came of it.
 
-    `force` does what can be forced (`Refusal.forceable`). `watch` gets words on the way. When
-    `cancel` is set, what has not begun is left undone. `actor` is the process for the first target
-    if that was started already; it is closed here.
+    `force` does what can be forced (`Refusal.forceable`). `predict` looks right before a trim at
+    what that will bring back. `watch` gets words on the way. When `cancel` is set, what has not
+    begun is left undone. `actor` is the process for the first target if that was started already;
+    it is closed here.
     """
     # Started first: it gets ready while it is looked at what stands against the action.
     ready: Actor | None = actor or Actor()
+    foresight = _Foresight(root, cancel) if predict and action == "trim" else None
     try:
-        for plan in plan_all(action, targets, root=root, live=live):
-            if cancel is not None and cancel.is_set():
+        for plan in plan_all(action, targets, root=root, live=live, predict=False, cancel=cancel):
+            is_possible = plan.refusal is None or (force and plan.refusal.forceable)
+            if foresight is not None and is_possible and not _is_set(cancel):
+                if watch is not None:
+                    watch(FORESEEING)
+                plan = foresight.ask(plan)
+            if _is_set(cancel):
                 yield _unchanged(plan, "cancelled", ASKED)
-            elif plan.refusal is not None and not (force and plan.refusal.forceable):
+            elif plan.refusal is not None and not is_possible:
                 yield _refused(plan, plan.refusal)
             else:
                 with ready or Actor() as current:
@@ -79,6 +134,10 @@ def perform(
     finally:
         if ready is not None:
             ready.close()
+
+
+def _is_set(cancel: threading.Event | None) -> bool:
+    return cancel is not None and cancel.is_set()
 
 
 def _act(
@@ -109,11 +168,14 @@ def _act(
         seconds=time.monotonic() - began,
         rss_before_bytes=before,
         rss_after_bytes=after,
+        predicted_bytes=plan.prediction.returns_bytes if plan.prediction else None,
         allocator=plan.allocator,
         would_unshare_bytes=plan.would_unshare_bytes,
     )
+    if reply.outcome == "done" and plan.action == "trim":
+        return trim.judge(result, reply, plan.prediction)
     if reply.outcome == "done":
-        return trim.judge(result, reply) if plan.action == "trim" else collect.judge(result, reply)
+        return collect.judge(result, reply)
     return _undone(result, reply, plan)
 
 

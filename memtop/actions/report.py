@@ -11,6 +11,7 @@ from typing import Any
 
 from memtop.actions.result import Result
 from memtop.errors import Denied, MemtopError, NoSuchProcess
+from memtop.probe.parse import as_unicode
 
 GOOD = ("done", "returned", "nothing_to_return", "not_applicable")
 
@@ -26,7 +27,7 @@ def error_json(results: Sequence[Result]) -> dict[str, Any] | None:
     if worst is None or not _code(worst):
         return None
     return {
-        "reason": _text(worst.reason or worst.meaning),
+        "reason": as_unicode(worst.reason or worst.meaning),
         "right": worst.right,
         "command": worst.command,
     }
@@ -37,10 +38,10 @@ def result_json(result: Result, started: str | None) -> dict[str, Any]:
     values: dict[str, Any] = {
         "pid": result.pid,
         "started": started,
-        "name": _text(result.name),
+        "name": as_unicode(result.name),
         "outcome": result.outcome,
-        "reason": _text(result.reason),
-        "meaning": _text(result.meaning),
+        "reason": as_unicode(result.reason),
+        "meaning": as_unicode(result.meaning),
         "right": result.right,
         "command": result.command,
         "held_us": None if result.held_us is None else round(result.held_us, 1),
@@ -75,8 +76,3 @@ def _code(result: Result) -> int:
     if result.gone:
         return NoSuchProcess.exit_code
     return Denied.exit_code if result.right else MemtopError.exit_code
-
-
-def _text(text: str | None) -> str | None:
-    """Bytes of a name that are no UTF-8 become U+FFFD, which every parser reads."""
-    return text and text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

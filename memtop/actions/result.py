@@ -6,9 +6,12 @@ Bytes are integers, times seconds, `held_us` microseconds; None is not known or 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memtop.probe.sample import Identity
+
+if TYPE_CHECKING:  # looking into arenas takes long to import, and may be left out
+    from memtop.anatomy.predict import Prediction
 
 Verdict = Literal[
     "done", "returned", "nothing_to_return", "not_applicable", "refused", "cancelled", "failed"
@@ -48,7 +51,8 @@ class Plan:
 
     `stall_s`: how long threads of the target may wait (trim: those that allocate, gc: those that
     run Python), an estimate from its size. `would_unshare_bytes`: memory shared with relatives
-    that gc would copy, an estimate; 0 if nothing is shared.
+    that gc would copy, an estimate; 0 if nothing is shared. `prediction`: what a trim would bring
+    back; None if nobody asked.
     """
 
     action: ActionId
@@ -61,6 +65,7 @@ class Plan:
     would_unshare_bytes: int | None = None
     allocator: str | None = None
     python: str | None = None
+    prediction: Prediction | None = None
 
 
 class Generation(NamedTuple):

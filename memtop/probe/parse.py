@@ -27,6 +27,11 @@ class Stat(NamedTuple):
     rss_pages: int
 
 
+def as_unicode(text: str | None) -> str | None:
+    """Text that was decoded here, fit for JSON: bytes that are no UTF-8 become U+FFFD."""
+    return text and text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def parse_stat(data: bytes) -> Stat:
     """/proc/PID/stat."""
     opening, closing = data.find(b"("), data.rfind(b")")

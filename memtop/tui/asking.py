@@ -11,7 +11,7 @@ from memtop.actions.signals import Target
 from memtop.actions.table import Action
 from memtop.probe.sample import Identity
 from memtop.render.question import Answer, Listed, Note, Question, Term
-from memtop.units import UNKNOWN, size_parts
+from memtop.units import UNKNOWN, size, size_parts
 
 YES, FORCE, FIRST = "y", "f", "C"
 REASONS, PIDS_SHOWN = 3, 4
@@ -76,7 +76,7 @@ def _kib(bytes_: int | None) -> float | None:
 
 def _terms(action: Action, subject: Sequence[Plan]) -> tuple[Term, ...]:
     """What comes back, what is held, who waits, what is copied, what stays."""
-    terms = [Term("returns", action.returns.value, "", action.returns.words)]
+    terms = [_returns(action, subject)]
     holds = table.HOLDS if len(subject) == 1 else table.HOLDS_EACH
     terms.append(Term("holds", *_about(table.USUALLY_HELD_S), holds))
     stalls = [plan.stall_s for plan in subject if plan.stall_s is not None]
@@ -85,6 +85,32 @@ def _terms(action: Action, subject: Sequence[Plan]) -> tuple[Term, ...]:
     if action.python_only:
         terms.append(_unshared(subject))
     return (*terms, Term("leaves", table.LEAVES.value, "", table.LEAVES.words))
+
+
+def _returns(action: Action, subject: Sequence[Plan]) -> Term:
+    """What comes back: a size where that was predicted, of some of several if not of all."""
+    asked = [plan.prediction for plan in subject if plan.prediction is not None]
+    known = [one for one in asked if one.returns_bytes is not None]
+    if not known:
+        reason = next((one.reason for one in asked if one.reason), None)
+        because = f"; how much is not known: {reason}" if reason else ""
+        return Term("returns", action.returns.value, "", action.returns.words + because)
+    number, unit = size_parts(sum(one.returns_bytes or 0 for one in known) / 1024)
+    value = (f"≈ {number:>3}", unit) if number != "0.0" else ("nothing", "")
+    words = _freed([one.freed_bytes for one in known])
+    if len(known) < len(subject):
+        words += f"; for {len(known)} of {len(subject)}"
+    return Term("returns", *value, words)
+
+
+def _freed(sizes: Sequence[int | None]) -> str:
+    """Of how much free memory that is."""
+    if None in sizes:
+        return "that malloc keeps; measured before and after"
+    freed = size(sum(one or 0 for one in sizes) / 1024)
+    if freed == "0.0 MiB":
+        return "hardly anything is freed but not returned"
+    return f"of {freed} that are freed but not returned"
 
 
 def _unshared(subject: Sequence[Plan]) -> Term:

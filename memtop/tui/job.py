@@ -7,6 +7,7 @@ hangs does not keep memtop from ending; `stop` waits for them before that.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from textual.message import Message
@@ -15,6 +16,8 @@ from memtop.actions.result import Result
 from memtop.actions.signals import Target
 from memtop.actions.table import Action
 from memtop.tui.messages import Acted, ActingEnded, Planned, Watched
+
+WORDS_S = 0.1  # between two words about looking: nobody reads faster
 
 
 class Job:
@@ -43,7 +46,7 @@ class Job:
 
     def act(self, targets: Sequence[Target], *, force: bool) -> None:
         """Do it to these of them: an `Acted` for each, then `ActingEnded`."""
-        self.targets, self.is_acting = tuple(targets), True
+        self.targets, self.is_acting, self.words = tuple(targets), True, ""
         self._start(lambda: self._act(force))
 
     def stop(self, within_s: float) -> None:
@@ -64,8 +67,23 @@ class Job:
     def _plan(self) -> None:
         from memtop.actions.perform import plan_all  # what acts is not needed for the first frame
 
+        said_at = time.monotonic()
+
+        def watch(number: int, total: int) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at >= WORDS_S:
+                said_at = time.monotonic()
+                self._post(Watched(self, f"{number} of {total}"))
+
         try:
-            plans = plan_all(self.action.id, self.targets, root=self.root, live=self.live)
+            plans = plan_all(
+                self.action.id,
+                self.targets,
+                root=self.root,
+                live=self.live,
+                watch=watch,
+                cancel=self.cancel,
+            )
         except Exception as error:  # whatever it is, the screen must say so
             self._post(Planned(self, [], error))
         else:

@@ -237,7 +237,7 @@ def test_text_is_a_line_of_figures_and_a_sentence(acts, capsys):
             rss_after_bytes=269 * MIB,
         )
     )
-    assert main(["trim", str(os.getpid()), "1"]) == 0
+    assert main(["trim", "--no-predict", str(os.getpid()), "1"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
 
@@ -250,14 +250,52 @@ def test_text_is_a_line_of_figures_and_a_sentence(acts, capsys):
     assert all(len(line) <= 80 for line in lines)
 
 
-def test_a_prediction_is_shown_where_there_is_one(acts, capsys):
-    """Beside what came back."""
-    acts(lambda action, target, _: result(action, target, predicted_bytes=31 * MIB))
-    main(["trim", str(os.getpid())])
-    heading, figures, _ = capsys.readouterr().out.splitlines()
+def test_what_was_predicted_stands_beside_what_came_back(acts, children, capsys):
+    """A column of its own, – where nothing could be predicted; none for who wanted none."""
+    other = children.ready(WAIT).pid
+    predicted = {os.getpid(): 31 * MIB, other: None}
+    calls = acts(
+        lambda action, target, _: result(
+            action, target, predicted_bytes=predicted[target.identity.pid]
+        )
+    )
+    main(["trim", str(os.getpid()), str(other)])
+    heading, first, _, second, _ = capsys.readouterr().out.splitlines()
 
-    assert "PREDICTED" in heading
-    assert figures.split()[-5:] == ["–", "31", "MiB", "–", "returned"]
+    assert heading.split()[-3:] == ["PREDICTED", "HELD", "OUTCOME"]
+    assert first.split()[-5:] == ["–", "31", "MiB", "–", "returned"]
+    assert second.split()[-4:] == ["–", "–", "–", "returned"]
+    assert first.index("31 MiB") + len("31 MiB") == heading.index("PREDICTED") + len("PREDICTED")
+    assert calls[-1][2]["predict"] is True
+
+    main(["trim", "--no-predict", str(os.getpid())])
+    assert "PREDICTED" not in capsys.readouterr().out
+    assert calls[-1][2]["predict"] is False
+
+    main(["gc", str(os.getpid())])
+    assert "PREDICTED" not in capsys.readouterr().out
+
+
+def test_a_prediction_leaves_lines_of_80_cells(acts, monkeypatch):
+    """On a narrow terminal name and figures are closer together."""
+    acts(
+        lambda action, target, _: result(
+            action,
+            target,
+            held_us=193.4,
+            predicted_bytes=77 * MIB,
+            rss_before_bytes=1300 * MIB,
+            rss_after_bytes=1269 * MIB,
+        )
+    )
+    monkeypatch.setenv("TERM", "xterm")
+    for cells, longest in ((80, 80), (120, 91)):
+        monkeypatch.setattr("memtop.acting.width", lambda _, cells=cells: cells)
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        main(["trim", str(os.getpid())])
+        lines = sys.stdout.getvalue().splitlines()
+        assert len(lines[1]) == longest
+        assert lines[0].index("PREDICTED") + 9 == lines[1].index("77 MiB") + 6
 
 
 def test_names_cannot_play_with_the_terminal(acts, children, capsys):

@@ -6,6 +6,7 @@ from memtop.actions import signals
 from memtop.actions.result import Check, Plan, Refusal
 from memtop.actions.signals import Target
 from memtop.actions.table import ACTIONS
+from memtop.anatomy.predict import Prediction
 from memtop.probe.sample import Identity
 from memtop.render.escape import cells
 from memtop.render.question import (
@@ -64,8 +65,55 @@ def test_a_trim_says_what_it_does_holds_and_leaves():
     assert lines[-1] == "  y trim     Esc leave it"
 
 
-def test_a_trim_promises_no_figure():
-    """Without anatomy nobody knows what will come back, so no number is said."""
+def foreseen(returns, freed=618 * MIB, **fields):
+    return plan(prediction=Prediction(returns, freed, 500 * MIB, 14), **fields)
+
+
+@pytest.mark.parametrize(
+    ("returns", "freed", "line"),
+    [
+        (31 * MIB, 618 * MIB, "returns   ≈  31 MiB   of 618 MiB that are freed but not returned"),
+        (0, 305 * MIB, "returns   nothing     of 305 MiB that are freed but not returned"),
+        (0, 0, "returns   nothing     hardly anything is freed but not returned"),
+        (9 * MIB, None, "returns   ≈ 9.0 MiB   that malloc keeps; measured before and after"),
+    ],
+)
+def test_a_trim_says_what_will_come_back(returns, freed, line):
+    """What was predicted is an estimate, out of all that is free."""
+    assert line in drawn(about_action(TRIM, [foreseen(returns, freed)]))[4].strip()
+
+
+def test_predictions_of_several_are_summed():
+    """Sizes of all; where some are not known it says for how many it is."""
+    plans = [foreseen(31 * MIB, pid=1), foreseen(100 * MIB, pid=2)]
+    returns = about_action(TRIM, plans).terms[0]
+    assert (returns.value, returns.unit) == ("≈ 131", "MiB")
+    assert returns.words == "of 1.21 GiB that are freed but not returned"
+
+    unknown = plan(3, prediction=Prediction(reason="left out: it would take too long"))
+    returns = about_action(TRIM, [*plans, unknown, plan(4)]).terms[0]
+    assert (returns.value, returns.unit) == ("≈ 131", "MiB")
+    assert returns.words.endswith("freed but not returned; for 2 of 4")
+
+
+def test_what_is_refused_promises_nothing():
+    """Only what `y` would trim is summed."""
+    plans = [foreseen(31 * MIB, pid=1), foreseen(100 * MIB, pid=2, refusal=DENIED)]
+
+    assert about_action(TRIM, plans).terms[0].value == "≈  31"
+
+
+def test_why_nothing_was_predicted():
+    """The reason stands where the size would."""
+    unknown = plan(prediction=Prediction(reason="the arenas of glibc were not found"))
+    returns = about_action(TRIM, [unknown]).terms[0]
+
+    assert returns.value == "free pages"
+    assert returns.words.endswith("not known: the arenas of glibc were not found")
+
+
+def test_a_trim_promises_no_figure_that_nobody_knows():
+    """Without a look at the arenas nobody knows what will come back, so no number is said."""
     returns = about_action(TRIM, [plan()]).terms[0]
 
     assert returns.label == "returns"

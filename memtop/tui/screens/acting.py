@@ -125,6 +125,7 @@ class Acting(Targeting):
         if job is None:
             return False
         if not job.is_acting:
+            job.cancel.set()
             self.job = None
             self.say(f"{job.action.verb}: left before it was asked")
             return True
@@ -140,7 +141,7 @@ class Acting(Targeting):
             return None
         total = len(job.targets)
         if not job.is_acting:
-            who = job.targets[0].name if total == 1 else f"{total} processes"
+            who = job.targets[0].name if total == 1 else f"{job.words or total} processes"
             return Progress("looking at", who, "", "leaves")
         place = min(len(job.results), total - 1)
         target = job.targets[place]

@@ -1,0 +1,70 @@
+"""The process that a PID on the command line names: found once, so that no other can be meant.
+
+A thread's number is no PID, although /proc shows threads to who asks for them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from memtop.actions.signals import Target
+from memtop.errors import MemtopError
+from memtop.probe import parse
+from memtop.probe.handle import read
+from memtop.probe.sample import Identity
+from memtop.units import iso_utc
+
+ROOT = "/proc"
+
+
+def find(pid: int) -> Target | None:
+    """The process that has this PID now."""
+    try:
+        stat = parse.parse_stat(read(f"{ROOT}/{pid}/stat", 1024))
+    except (OSError, ValueError):
+        return None
+    if _process_of(pid) != pid:
+        return None
+    return Target(Identity(stat.start_ticks, pid), stat.name, stat.kernel)
+
+
+def why_missing(pid: int, command: str) -> tuple[str, str]:
+    """Why a PID names no process, and the command that helps whoever called `memtop COMMAND`."""
+    process = _process_of(pid)
+    if process in (None, pid):
+        return f"there is no process {pid}", "memtop ps"
+    reason = f"there is no process {pid}: that is a thread of {process}"
+    return reason, f"memtop {command} {process}"
+
+
+def is_live() -> bool:
+    """Whether /proc shows memtop itself, so that its PIDs are those of this process."""
+    try:
+        return os.readlink(f"{ROOT}/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+def boot_at() -> float | None:
+    """When the host was started, as `ps` counts it, in seconds since the epoch."""
+    from memtop.probe.host import HostReader
+
+    try:
+        return HostReader(ROOT).boot_at
+    except (MemtopError, OSError):
+        return None
+
+
+def started(identity: Identity | None, boot_at: float | None) -> str | None:
+    """The moment at which a process began, as the JSON has it; None if that is not known."""
+    if identity is None or boot_at is None:
+        return None
+    return iso_utc(boot_at + identity.start_ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _process_of(pid: int) -> int | None:
+    """The process that a number belongs to: its own, or that of a thread."""
+    try:
+        return int(parse.parse_keyed(read(f"{ROOT}/{pid}/status", 1 << 16))["Tgid"])
+    except (OSError, ValueError, KeyError):
+        return None
