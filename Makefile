@@ -20,7 +20,8 @@ run: $(STAMP) ## make the environment and start the screen
 # What measures how long a process is held up runs by itself.
 test: $(STAMP) ## make the environment and run the tests
 	$(BIN)/python -m pytest -q -n 8 --dist loadgroup --ignore tests/inject
-	$(BIN)/python -m pytest -q tests/inject
+	$(BIN)/python -m pytest -q -n 4 tests/inject --ignore tests/inject/test_pause.py
+	$(BIN)/python -m pytest -q tests/inject/test_pause.py
 
 test-deep: $(STAMP) ## the tests that take minutes, too
 	$(BIN)/python -m pytest -q -m 'deep or not deep'

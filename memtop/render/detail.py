@@ -17,21 +17,24 @@ from memtop.model.log import Log
 from memtop.model.state import Row, State
 from memtop.model.timeline import RATE_FROM_S, RATE_OVER_S
 from memtop.model.trends import Trend
-from memtop.probe.elf import Sockets
 from memtop.probe.portrait import Portrait, advice
+from memtop.render.anatomy import compact_lines, inside_lines
 from memtop.render.cells import Cell, cut, process_name, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
+from memtop.render.facts import fact_lines, peak_kib, swap_kib, why_unknown
 from memtop.render.group import group_facts, group_finding, group_title
+from memtop.render.inside import Inside, finding_lines
 from memtop.render.limits import limit_finding, limit_lines
 from memtop.render.log import log_lines, log_title
-from memtop.render.words import STATES, WARM, tone, trend_words
+from memtop.render.words import WARM, tone, trend_words
 
-LOG = "log"
-TABS = ("chart", "cgroup", "process", LOG)
+ANATOMY, LOG = "anatomy", "log"
+TABS = ("chart", ANATOMY, "cgroup", "process", LOG)
 GROUP_TABS = ("chart", "cgroup", LOG)
-NARROW = 60
+NARROW = 70
+ROOMY, ROOMY_ROWS = 96, 30  # from this size on a rule stands above the finding of an anatomy
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 
 
@@ -39,13 +42,15 @@ FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 class Detail:
     """What the pane shows: whose, which tab, which window, what was read, what happened.
 
-    With a `group` it is about that group, and `row` is the member that grows most. The log is
+    With a `group` it is about that group, and `row` is the member that grows most; without one
+    `inside` is what is known of the inside of the process. The log is
     about everything that was done; `acting` are the keys that act, each with its word.
     """
 
     row: Row
     state: State
     group: Group | None = None
+    inside: Inside | None = None
     tab: str = "chart"
     window: str = "10 m"
     portrait: Portrait | None = None
@@ -75,13 +80,18 @@ class Detail:
 def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     """The pane in `height` lines of `width` cells."""
     lines = [_rule(detail, width), _title(detail, width)]
-    finding = [] if detail.shown_tab == LOG else _finding(detail)
+    finding = [] if detail.shown_tab == LOG else _finding(detail, width, height)
+    finding = [cut([(" ", "dim"), *pieces], width) for pieces in finding]
+    if detail.shown_tab == ANATOMY and finding and width >= ROOMY and height >= ROOMY_ROWS:
+        finding = [[("─" * width, "rule")], [], *finding, []]
     room = max(0, height - len(lines) - len(finding) - 2)
     if detail.shown_tab == "process":
         body = _process_tab(detail, width, room)
     elif detail.shown_tab == "cgroup":
         made = limit_lines(detail.row, detail.limit, detail.state, width, room)
         body = [cut(line, width) for line in made]
+    elif detail.shown_tab == ANATOMY and detail.inside is not None:
+        body = inside_lines(detail.inside, width, room)
     elif detail.shown_tab == LOG:
         made = log_lines(detail.log, detail.acting, width, room, detail.skipped)
         body = [cut(line, width) for line in made]
@@ -89,8 +99,7 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
         body = _chart_tab(detail, width, room)
     lines += [[], *body[:room]]
     lines += [[]] * (height - len(lines) - len(finding))
-    lines += [cut([(" ", "dim"), *pieces], width) for pieces in finding]
-    return lines[:height]
+    return [*lines, *finding][:height]
 
 
 def _rule(detail: Detail, width: int) -> list[Cell]:
@@ -164,7 +173,10 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     if detail.group is not None:
         facts = group_facts(detail.group, detail.state)
     else:
-        facts = _facts(detail, facts_width if beside else width - 2)
+        facts = fact_lines(detail.row, detail.portrait, facts_width if beside else width - 2)
+        parts = compact_lines(detail.inside, facts_width) if detail.inside is not None else []
+        if beside and parts and len(parts) <= room:
+            facts = [*parts, [], *facts]
     chart_height = max(0, room - 1) if beside else max(6, room - 1 - min(len(facts), 7))
     row, state = detail.row, detail.state
     window_s = WINDOWS_S[detail.window]
@@ -199,7 +211,10 @@ def _levels(detail: Detail) -> list[tuple[str, int]]:
     near = [("limit", limit // 1024)] if limit is not None and _is_near(detail, limit) else []
     if detail.group is not None:
         return near
-    levels = [("peak", _peak_kib(detail)), ("swap", _swap_kib(detail))]
+    levels = [
+        ("peak", peak_kib(detail.row, detail.portrait)),
+        ("swap", swap_kib(detail.row, detail.portrait)),
+    ]
     return near + [(name, kib) for name, kib in levels if kib]
 
 
@@ -207,19 +222,6 @@ def _is_near(detail: Detail, limit_bytes: int) -> bool:
     """Whether a limit is near enough to be drawn without making the line flat."""
     kib = detail.group.rss_kib if detail.group is not None else detail.row.rss_kib or 0
     return kib * 1024 >= limit_bytes / 2
-
-
-def _swap_kib(detail: Detail) -> int | None:
-    """Memory in swap, from the row or else from the portrait."""
-    if detail.row.swap_kib is None and detail.portrait is not None:
-        return detail.portrait.swap_kib
-    return detail.row.swap_kib
-
-
-def _peak_kib(detail: Detail) -> int | None:
-    """The largest RSS that the process ever had, from the row or else from the portrait."""
-    known = [detail.row.peak_kib, detail.portrait.peak_kib if detail.portrait else None]
-    return max((kib for kib in known if kib is not None), default=None)
 
 
 def _line_role(detail: Detail) -> str:
@@ -250,99 +252,6 @@ def _slope(detail: Detail) -> list[Cell]:
     return [*pieces, (f"   window {detail.window}  ", "dim"), ("[ ]", "accent")]
 
 
-def _facts(detail: Detail, width: int) -> list[list[Cell]]:
-    """The figures of the process, label and value."""
-    row, portrait = detail.row, detail.portrait
-    pairs: list[tuple[str, str]] = [("RSS", units.size(row.rss_kib))]
-    if portrait is not None and portrait.anon_kib is not None:
-        parts = (
-            ("anonymous", portrait.anon_kib),
-            ("files", portrait.file_kib),
-            ("shared", portrait.shmem_kib),
-        )
-        pairs[0] = (
-            "RSS",
-            f"{units.size(row.rss_kib)}   "
-            + ", ".join(f"{name} {units.size(kib)}" for name, kib in parts if kib),
-        )
-    pairs.append(("peak", units.size(_peak_kib(detail))))
-    pairs.append(("swap", units.size(_swap_kib(detail))))
-    pairs.append(("threads", str(row.threads) if row.threads else units.UNKNOWN))
-    cpu = units.UNKNOWN if row.cpu_percent is None else f"{row.cpu_percent:.0f} % of one core"
-    pairs.append(("CPU", cpu))
-    pairs.append(("state", STATES.get(row.state, "sleeping" if row.state == "S" else "running")))
-    pairs.append(("writes", _writes(row)))
-    pairs.append(("open files", _files(portrait)))
-    if portrait is not None and portrait.sockets is not None and any(portrait.sockets[:6]):
-        pairs.append(("sockets", _sockets(portrait.sockets)))
-    pairs.append(("started", _started(row)))
-    if row.role:
-        whose = f" of {row.framework}" if row.framework else ""
-        pairs.append(("role", row.role + whose))
-    if row.container:
-        pairs.append(("container", row.container))
-    if row.pod_name:
-        pairs.append(("pod", f"{row.namespace}/{row.pod_name}" if row.namespace else row.pod_name))
-    if portrait is not None and portrait.oom_score is not None:
-        adjusted = f", adjusted by {portrait.oom_score_adj}" if portrait.oom_score_adj else ""
-        pairs.append(("OOM score", f"{portrait.oom_score}{adjusted}"))
-    return [
-        [(label.ljust(12), "dim"), (fit(visible(value), max(1, width - 12)), "text")]
-        for label, value in pairs
-    ]
-
-
-def _writes(row: Row) -> str:
-    if row.write_bytes_s is None or row.written_bytes_s is None:
-        return units.UNKNOWN
-    storage, everything = row.write_bytes_s / 1024, row.written_bytes_s / 1024
-    return f"{units.size(everything)}/s, to storage {units.size(storage)}/s"
-
-
-def _files(portrait: Portrait | None) -> str:
-    """How many files of which kind; why not, if that is not known."""
-    if portrait is None:
-        return units.UNKNOWN
-    counts = portrait.open_files
-    if counts is None:
-        return f"{units.UNKNOWN}   {_why(portrait, 'open files')}"
-    if not counts:
-        return "none"
-    total = sum(counts.values())
-    named = (
-        f"{number} {kind.removesuffix('s') if number == 1 else kind}"
-        for kind, number in counts.items()
-        if number
-    )
-    return f"{total}: {', '.join(named)}"
-
-
-def _sockets(sockets: Sockets) -> str:
-    """The sockets by kind."""
-    kinds = (
-        (sockets.tcp_listening, "listening"),
-        (sockets.tcp_established, "connected"),
-        (sockets.tcp_other, "other TCP"),
-        (sockets.udp, "UDP"),
-        (sockets.unix, "unix"),
-        (sockets.other, "other"),
-    )
-    words = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
-    return f"{words} (counting was cut)" if sockets.is_cut else words
-
-
-def _why(portrait: Portrait | None, what: str) -> str:
-    """Why something of the process is not known, as far as that is."""
-    missing = portrait.missing if portrait is not None else ()
-    return next((reason for name, _, reason in missing if name == what), "")
-
-
-def _started(row: Row) -> str:
-    if row.started_at is None:
-        return units.UNKNOWN
-    return datetime.fromtimestamp(row.started_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
 def _process_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     """The command line in full and the names of the environment."""
     portrait, row = detail.portrait, detail.row
@@ -358,7 +267,7 @@ def _process_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         lines.append([(f" {label}".ljust(13), "dim"), (fit(shown, max(1, width - 14)), "text")])
     lines.append([])
     if portrait is None or portrait.environ_names is None:
-        reason = "being read" if detail.loading else _why(portrait, "environment")
+        reason = "being read" if detail.loading else why_unknown(portrait, "environment")
         lines.append([(" environment  ", "dim"), (f"{units.UNKNOWN}   {reason}", "dim")])
         return lines
     lines.append([(f" environment, {len(portrait.environ_names)} names", "dim")])
@@ -375,9 +284,18 @@ def _wrapped(text: str, width: int, role: str, most: int) -> list[list[Cell]]:
     return [[(" " + fit(piece, size), role)] for piece in pieces]
 
 
-def _finding(detail: Detail) -> list[list[Cell]]:
+def _inside_finding(detail: Detail, width: int, height: int) -> list[list[Cell]]:
+    """What the anatomy says, in at most a quarter of the pane."""
+    if detail.inside is None:
+        return []
+    return finding_lines(detail.inside, width - 2, max(1, (height - 2) // 4))
+
+
+def _finding(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     """What was measured, in a sentence; and what helps if a right is missing."""
     row, portrait = detail.row, detail.portrait
+    if detail.shown_tab == ANATOMY and row.ended_at is None:
+        return _inside_finding(detail, width, height)
     if detail.shown_tab == "cgroup" and (lines := limit_finding(detail.limit)):
         return lines
     if detail.group is not None:

@@ -154,8 +154,8 @@ class MemtopApp(App[None]):
         self._main.show_state(self._tracker.feed(self._source.sample(wanted)))
 
     async def settle(self) -> None:
-        """Wait until nothing is done to processes any more; for pictures."""
-        while self._main.job is not None:
+        """Wait until nothing is done to processes, or read of them, any more; for pictures."""
+        while self._main.job is not None or self._main.reading is not None:
             await asyncio.sleep(WAIT_EVERY_S)
 
     def on_sampled(self, message: Sampled) -> None:

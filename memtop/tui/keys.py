@@ -55,6 +55,15 @@ KEYS: tuple[Key, ...] = (
     Key("by_cpu", "P", "P", "sort('cpu')", "sort by CPU", "See"),
     Key("by_pid", "N", "N", "sort('pid')", "sort by PID", "See"),
     Key("view", "v,f5", "v", "view", "tree, by container, by user, flat", "See", "view"),
+    Key(
+        "anatomy",
+        "a",
+        "a",
+        "anatomy",
+        "what memory is made of; again: what changed",
+        "See",
+        "anatomy",
+    ),
     Key("follow", "F", "F", "follow", "follow this process", "See"),
     Key("pause", "p", "p", "pause", "pause the view; sampling goes on", "See", "pause"),
     Key(
@@ -75,7 +84,15 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("tag", "space", "Space", "tag", "tag, and go down", "Keep", "tag"),
     Key("untag", "U", "U", "untag", "untag all", "Keep"),
-    Key("baseline", "r", "r", "baseline", "column Δ SINCE R: change from now on", "Keep", "since"),
+    Key(
+        "baseline",
+        "r",
+        "r",
+        "baseline",
+        "column Δ SINCE R; in anatomy Δ from now on",
+        "Keep",
+        "since",
+    ),
     Key("copy_row", "y", "y", "copy_row", "copy the row", "Keep"),
     Key("copy_report", "Y", "Y", "copy_report", "copy the report", "Keep"),
     Key("save", "w", "w", "save", "save picture and report", "Keep", "save"),
@@ -91,6 +108,7 @@ FOOTER_ORDER = (
     "filter",
     "sort",
     "detail",
+    "anatomy",
     "trim",
     "gc",
     "tag",
@@ -101,6 +119,18 @@ FOOTER_ORDER = (
     "baseline",
     "help",
     "quit",
+)
+# While an anatomy is on show: other keys in other words.
+ANATOMY_FOOTER = (
+    ("anatomy", "read again"),
+    ("baseline", "new baseline"),
+    ("trim", ""),
+    ("gc", ""),
+    ("next_tab", "next pane"),
+    ("save", ""),
+    ("escape", "back"),
+    ("help", ""),
+    ("quit", ""),
 )
 
 
@@ -193,11 +223,12 @@ def quit_binding() -> list[BindingType]:
     ]
 
 
-def footer(table: Sequence[Key] = KEYS) -> list[tuple[str, str, bool]]:
-    """Key, word and whether it always stays, in order of use."""
+def footer(table: Sequence[Key] = KEYS, *, anatomy: bool = False) -> list[tuple[str, str, bool]]:
+    """Key, word and whether it always stays, in order of use; those for an `anatomy` on show."""
     by_id = {key.id: key for key in table}
-    order = [by_id[id_] for id_ in FOOTER_ORDER if id_ in by_id]
-    return [(key.label, key.footer, key.stays) for key in order]
+    order = ANATOMY_FOOTER if anatomy else tuple((id_, "") for id_ in FOOTER_ORDER)
+    shown = [(by_id[id_], word) for id_, word in order if id_ in by_id]
+    return [(key.label, word or key.footer, key.stays) for key, word in shown]
 
 
 def acting(table: Sequence[Key] = KEYS) -> tuple[tuple[str, str], ...]:

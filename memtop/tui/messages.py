@@ -10,7 +10,10 @@ from memtop.model.state import State
 
 if TYPE_CHECKING:
     from memtop.actions.result import Plan, Result
+    from memtop.anatomy.result import Anatomy, QuickArenas
+    from memtop.render.inside import Progress
     from memtop.tui.job import Job
+    from memtop.tui.reading import Reading
 
 
 class Sampled(Message):
@@ -63,3 +66,33 @@ class ActingEnded(Message):
     def __init__(self, job: Job, error: Exception | None = None) -> None:
         super().__init__()
         self.job, self.error = job, error
+
+
+class ReadOn(Message):
+    """How far a reading has come."""
+
+    def __init__(self, reading: Reading, progress: Progress) -> None:
+        super().__init__()
+        self.reading, self.progress = reading, progress
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether this message makes a waiting one needless."""
+        return isinstance(message, ReadOn) and message.reading is self.reading
+
+
+class Answered(Message):
+    """What a process is made of, or why that cannot be told."""
+
+    def __init__(
+        self, reading: Reading, answer: Anatomy | None, error: Exception | None = None
+    ) -> None:
+        super().__init__()
+        self.reading, self.answer, self.error = reading, answer, error
+
+
+class AnsweredQuickly(Message):
+    """The arenas of a process, read again; None if that could not be done quickly."""
+
+    def __init__(self, reading: Reading, answer: QuickArenas | None) -> None:
+        super().__init__()
+        self.reading, self.answer = reading, answer

@@ -30,7 +30,7 @@ class Performer:
     """
 
     def __init__(self):
-        self.planned, self.asked = [], []
+        self.planned, self.asked, self.cancels = [], [], []
         self.refusals = {}
         self.outcomes = {}
         self.step = "waiting for the GIL"
@@ -40,9 +40,13 @@ class Performer:
         self.plan_gate.set()
         self.running = 0
 
-    def plan_all(self, action, targets, *, root="/proc", live):
+    def plan_all(self, action, targets, *, root="/proc", live, watch, cancel):
         self.planned.append((action, [one.identity.pid for one in targets]))
-        self.plan_gate.wait(10)
+        self.cancels.append(cancel)
+        for _ in range(200):
+            watch(1, len(targets))
+            if self.plan_gate.wait(0.05):
+                break
         return [
             Plan(
                 action,
@@ -307,7 +311,7 @@ async def test_read_only_has_no_keys_that_act(source, look, performer):
         await screen.press("T", "C", "K")
         assert performer.planned == []
         assert "Signal to" not in screen.text
-        await screen.press("enter", "tab", "tab", "tab")
+        await screen.press("enter", "tab", "tab", "tab", "tab")
         assert "--read-only" in screen.text
         await screen.press("escape", "question_mark")
         text = screen.text
@@ -366,12 +370,29 @@ async def test_looking_can_be_left(live, look, performer):
         await screen.press("end", "T")
         await seen(screen, "looking at redis-server", "Esc leaves")
         await screen.press("escape")
+        assert performer.cancels[0].is_set()
         performer.plan_gate.set()
         await asyncio.sleep(0.1)
         await screen.pilot.pause()
         assert "Trim redis-server" not in screen.text
         await screen.press("T")
         await seen(screen, "Trim redis-server")
+
+
+async def test_looking_at_many_says_how_far_it_is(live, look, performer):
+    """Of several, the number of the one that is looked at; nothing of it is left afterwards."""
+    performer.plan_gate.clear()
+    performer.gate.clear()
+    async with look(live()) as screen:
+        await screen.press("slash", *"shop-worker", "enter", "home", "down", "down", "down")
+        await screen.press("space", "space", "T")
+        await seen(screen, "looking at 1 of 2 processes", "Esc leaves")
+        performer.plan_gate.set()
+        await seen(screen, "Trim 2")
+        performer.step = ""
+        await screen.press("y")
+        await seen(screen, "trimming 1 of 2: shop-worker 11   Esc cancels")
+        await screen.press("escape")
 
 
 @pytest.mark.parametrize("keys", [["slash", "p"], ["question_mark"], ["s"]])

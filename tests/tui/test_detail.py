@@ -59,9 +59,11 @@ async def test_the_window_of_the_chart(app, look):
 
 
 async def test_tabs(app, look):
-    """Tab goes to the cgroup, the command line in full with the environment, the log, and round."""
+    """Tab goes to anatomy, cgroup, the command line with the environment, the log, and round."""
     async with look(app) as screen:
         await screen.press("end", "enter", "tab")
+        assert "Off: this is a recording" in screen.text
+        await screen.press("tab")
         assert "No memory cgroup to show" in screen.text
         await screen.press("tab")
         assert "redis-server *:6379" in screen.text

@@ -14,6 +14,7 @@ from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, worst_of
 from memtop.render.chart import Mark
 from memtop.render.detail import LOG
+from memtop.render.inside import Inside
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
 
@@ -26,6 +27,10 @@ class Inspecting(Screen[None]):
 
     table: ProcessTable
     _shown: State
+
+    def inside_of(self, row: Row) -> Inside:
+        """What is known of the inside of a process; who looks into them knows."""
+        raise NotImplementedError
 
     @property
     def pane(self) -> DetailPane:
@@ -77,8 +82,13 @@ class Inspecting(Screen[None]):
                 group="portrait",
                 exclusive=True,
             )
+        group = self._selected_group()
         self.pane.show_process(
-            row, self._shown, reading=root is not None, group=self._selected_group()
+            row,
+            self._shown,
+            reading=root is not None,
+            group=group,
+            inside=self.inside_of(row) if group is None else None,
         )
 
     def _read(self, root: str, identity: Identity) -> None:

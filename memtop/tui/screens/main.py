@@ -25,7 +25,7 @@ from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.acting import Acting
 from memtop.tui.screens.arranging import Arranging
-from memtop.tui.screens.inspecting import Inspecting
+from memtop.tui.screens.dissecting import Dissecting
 from memtop.tui.screens.keeping import Keeping
 from memtop.tui.screens.signalling import Signalling
 from memtop.tui.widgets.detail import DetailPane
@@ -44,7 +44,7 @@ TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
-class MainScreen(Arranging, Inspecting, Acting, Signalling, Keeping):
+class MainScreen(Arranging, Dissecting, Acting, Signalling, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -206,7 +206,8 @@ class MainScreen(Arranging, Inspecting, Acting, Signalling, Keeping):
         own = state.rows.get(state.own) if state.own else None
         cost = (own.rss_kib, own.cpu_percent) if own else (None, None)
         table = getattr(self.app, "key_table", keys.KEYS)
-        self.query_one(KeyBar).show([key_cells(keys.footer(table), *cost, width)])
+        footer = keys.footer(table, anatomy=self.has_anatomy)
+        self.query_one(KeyBar).show([key_cells(footer, *cost, width)])
 
     def _notice(self) -> Notice:
         message, warning, until = self._message
@@ -227,6 +228,10 @@ class MainScreen(Arranging, Inspecting, Acting, Signalling, Keeping):
 
     def show_progress(self) -> None:
         """Draw the second line anew."""
+        self._show_frame()
+
+    def show_frame(self) -> None:
+        """Draw everything but table and pane anew."""
         self._show_frame()
 
     # -- keys ------------------------------------------------------------------------------
@@ -284,7 +289,7 @@ class MainScreen(Arranging, Inspecting, Acting, Signalling, Keeping):
 
     def action_escape(self) -> None:
         """One level up: an action under way, the detail, the pause, the filter, then the tags."""
-        if self.cancel_job():
+        if self.cancel_job() or self.cancel_reading():
             return
         if self.pane.is_open:
             self.action_detail()
@@ -329,6 +334,8 @@ class MainScreen(Arranging, Inspecting, Acting, Signalling, Keeping):
 
     def action_baseline(self) -> None:
         """From now on a column shows the change since now; asked again, start from now again."""
+        if self.rebase():
+            return
         self.table.baseline = {
             identity: row.rss_kib
             for identity, row in self._shown.rows.items()

@@ -12,6 +12,7 @@ from memtop.probe.portrait import Portrait
 from memtop.probe.sample import Identity
 from memtop.render.chart import WINDOWS_S, Mark
 from memtop.render.detail import LOG, TABS, Detail, detail_lines
+from memtop.render.inside import Inside
 from memtop.tui.keys import KEYS, acting
 from memtop.tui.widgets.lines import Lines
 
@@ -75,7 +76,13 @@ class DetailPane(Lines):
         return True
 
     def show_process(
-        self, row: Row, state: State, *, reading: bool, group: Group | None = None
+        self,
+        row: Row,
+        state: State,
+        *,
+        reading: bool,
+        group: Group | None = None,
+        inside: Inside | None = None,
     ) -> None:
         """Draw the pane for a row, or a group; `reading` says whether its portrait is to come."""
         width, height = max(10, self.size.width), max(3, self.size.height)
@@ -83,6 +90,7 @@ class DetailPane(Lines):
             row=row,
             state=state,
             group=group,
+            inside=inside,
             tab=self.tab,
             window=self.window,
             portrait=self._portrait,
