@@ -20,6 +20,8 @@ _BASE_WORDS = (9, 12, 13)  # from the beginning to sbrk_base: up to 2.34, 2.35 t
 _ARENA_TEST = 8  # its default; whoever sets it hides the settings
 # n_mmaps, n_mmaps_max, max_n_mmaps, no_dyn_threshold; mmapped_mem, max_mmapped_mem; sbrk_base.
 _COUNTS = Struct("=4i")
+_SAME_CACHE = (2, 41)
+_MOST_BINS, _MOST_CACHED, _LEAST_CACHED = 64, 0xFFFF, 32
 _MOST_BEFORE = 1 << 20  # what was taken by brk before malloc: tunables, before 2.35
 
 
@@ -62,9 +64,23 @@ def read_parameters(
             trim_threshold_bytes=trim,
             top_pad_bytes=pad,
             is_fixed=bool(fixed),
+            thread_cache_bytes=_thread_cache(image, base_at, version),
         )
         return Parameters(settings, count, unit, base)
     return Parameters(None, count, PAGE, base)
+
+
+def _thread_cache(image: Image, base_at: int, version: tuple[int, int] | None) -> int | None:
+    """The most that a thread's cache holds: so many blocks in each of its bins (tcache).
+
+    tcache_bins, tcache_max_bytes and tcache_count follow sbrk_base until 2.41.
+    """
+    if version is None or version > _SAME_CACHE:
+        return None
+    bins, _, count = image.words(base_at + WORD, 3)
+    if bins > _MOST_BINS or count > _MOST_CACHED:
+        return None
+    return count * sum(range(_LEAST_CACHED, _LEAST_CACHED + 16 * bins, 16))
 
 
 def _words_of(version: tuple[int, int] | None, default: int) -> int:

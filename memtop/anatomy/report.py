@@ -10,7 +10,7 @@ from typing import Any
 
 from memtop import __version__
 from memtop.anatomy.difference import Difference
-from memtop.anatomy.result import Anatomy
+from memtop.anatomy.result import Anatomy, Settings
 from memtop.probe.parse import as_unicode
 from memtop.units import iso_utc
 
@@ -23,7 +23,7 @@ HEAPS = ("count", "resident_bytes")
 PYMALLOC = ("pools", "used_bytes", "free_bytes")
 BIG_BLOCKS = ("count", "bytes", "expected_count")
 SIZE_CLASS = ("at_least_bytes", "count", "bytes")
-SETTINGS = ("arena_max mmap_threshold_bytes trim_threshold_bytes top_pad_bytes is_fixed").split()
+SETTINGS = Settings._fields
 MISSING = ("what", "reason", "right", "command")
 
 

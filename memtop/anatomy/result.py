@@ -108,7 +108,8 @@ class BigBlocks:
 class Settings(NamedTuple):
     """What glibc's malloc goes by now (mallopt(3)); a threshold moves unless it `is_fixed`.
 
-    `arena_max` 0: not set, so that there may be eight per CPU.
+    `arena_max` 0: not set, so that there may be eight per CPU. `thread_cache_bytes`: what each
+    thread may at most have freed and kept for itself, which counts as in use.
     """
 
     arena_max: int
@@ -116,6 +117,7 @@ class Settings(NamedTuple):
     trim_threshold_bytes: int
     top_pad_bytes: int
     is_fixed: bool
+    thread_cache_bytes: int | None = None
 
 
 class Missing(NamedTuple):

@@ -86,6 +86,8 @@ def note(inside: Inside) -> list[Cell]:
     """How dear and how old the newest look at the arenas is."""
     if inside.again is None:
         return []
+    if inside.again.taken_at is None:
+        return [("not read again: too many holes", "faint")]
     age = units.duration(inside.now - inside.again.taken_at)
     return [(f"read again in {units.span(inside.again.seconds)}, {age} ago", "faint")]
 

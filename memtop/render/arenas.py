@@ -158,6 +158,9 @@ def facts_of(anatomy: Anatomy) -> list[tuple[str, str, str]]:
         facts.append(("mmap threshold", mapped, "dim"))
         trimmed = small_size(settings.trim_threshold_bytes) + moves
         facts.append(("trim threshold", trimmed, "dim"))
+        if settings.thread_cache_bytes and anatomy.threads:
+            most = small_size(settings.thread_cache_bytes * anatomy.threads)
+            facts.append(("thread caches", f"≤ {most}", "dim"))
     if anatomy.swapped_bytes:
         facts.append(("in swap", units.size(anatomy.swapped_bytes / KIB), "text"))
     return facts

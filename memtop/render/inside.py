@@ -44,10 +44,10 @@ class Failure(NamedTuple):
 
 
 class Again(NamedTuple):
-    """The arenas were read again: when, and how long it took."""
+    """The arenas were read again: when, and how long it took; None if it takes too long."""
 
-    taken_at: float
-    seconds: float
+    taken_at: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

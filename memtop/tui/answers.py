@@ -55,9 +55,11 @@ class Known:
 
     @property
     def again(self) -> Again | None:
-        """The quick look, if there was one after the newest in full."""
+        """The quick look after the newest in full; that there will be none; None before."""
         quick = self.quick
-        return None if quick is None else Again(quick.taken_at, quick.seconds)
+        if quick is None:
+            return Again() if self.misses else None
+        return Again(quick.taken_at, quick.seconds)
 
     def deltas(self, mark: tuple[str, str]) -> Deltas | None:
         """What changed since the first look; `mark` is the sign of the part that grew most."""

@@ -392,6 +392,7 @@ async def test_quick_looks_end_when_they_find_nothing(live, look, reader, monkey
             await screen.tick()
             await asyncio.sleep(0.002)
         assert reader.quick_asked == [30, 30]
+        assert "not read again: too many holes" in screen.text
         await screen.press("a")
         await answered(screen)
         for _ in range(30):
