@@ -44,8 +44,8 @@ def look(
     smaps may be read.
     """
     begin, taken_at = time.monotonic(), time.time()
-    status = _expect(identity, root)
-    pace = _Pace((parse.kib_of(status, "RssAnon") or 0) * 1024, watch, cancel)
+    status = expect(identity, root)
+    pace = Pace((parse.kib_of(status, "RssAnon") or 0) * 1024, watch, cancel)
     draft = Anatomy(
         identity=identity,
         name=name or status.get("Name", ""),
@@ -62,13 +62,15 @@ def look(
                 subject.expect_alive()
         except PermissionError as error:
             made = _from_outside(draft, root, error)
+        except OverflowError as error:
+            made = look_from_outside(draft, root, f"{error} before Linux 6.7 (PAGEMAP_SCAN)")
     except (ProcessLookupError, FileNotFoundError):
         raise NoSuchProcess(
             f"{identity.pid} has ended, or has become another program, while it was read"
         ) from None
     except OSError as error:
         raise MemtopError(f"{identity.pid} cannot be read: {error.strerror}") from error
-    _expect(identity, root)
+    expect(identity, root)
     return replace(made, seconds=time.monotonic() - begin)
 
 
@@ -84,15 +86,17 @@ def look_quickly(
     The same errors as of `look`, but Denied also without the right to read memory.
     """
     begin, taken_at = time.monotonic(), time.time()
-    _expect(identity, root)
-    pace = _Pace(0, None, cancel)
+    expect(identity, root)
+    pace = Pace(0, None, cancel)
     try:
         with Subject(identity.pid, root=root, sized=False, step=pace.step) as subject:
             malloc = subject.find_malloc()
             heap = malloc and read_heap_quickly(subject, malloc, begin + most_s)
             subject.expect_alive()
     except PermissionError as error:
-        raise _denied(identity, root, "memory") from error
+        raise no_right(identity, root, "memory") from error
+    except OverflowError:
+        return None
     except (ProcessLookupError, FileNotFoundError):
         raise NoSuchProcess(f"{identity.pid} has ended while it was read") from None
     except OSError as error:
@@ -103,7 +107,7 @@ def look_quickly(
     return QuickArenas(identity, taken_at, seconds, heap.arenas, heap.parts)
 
 
-class _Pace:
+class Pace:
     """Tells how far the reading is, and ends it when nobody waits any more."""
 
     def __init__(
@@ -112,7 +116,7 @@ class _Pace:
         watch: Callable[[int, int], None] | None,
         cancel: threading.Event | None,
     ) -> None:
-        self._total, self._watch, self._cancel = total, watch, cancel
+        self.total, self._watch, self._cancel = total, watch, cancel
         self._done, self._next_at = 0, 0.0
 
     def step(self, size: int) -> None:
@@ -122,10 +126,10 @@ class _Pace:
             raise Cancelled
         if self._watch is not None and time.monotonic() >= self._next_at:
             self._next_at = time.monotonic() + WATCH_S
-            self._watch(min(self._done, self._total), self._total)
+            self._watch(min(self._done, self.total), self.total)
 
 
-def _expect(identity: Identity, root: str) -> dict[str, str]:
+def expect(identity: Identity, root: str) -> dict[str, str]:
     """The status of the process; NoSuchProcess if it is not that one any more."""
     pid = identity.pid
     try:
@@ -138,6 +142,11 @@ def _expect(identity: Identity, root: str) -> dict[str, str]:
     if stat.kernel:
         raise MemtopError(f"{pid} is a thread of the kernel: it has no memory of its own")
     if parse.kib_of(status, "VmRSS") is None:
+        if status.get("Threads", "1") != "1":
+            raise MemtopError(
+                f"the main thread of {pid} has ended, and others go on: Linux does not show the"
+                " memory of such a process"
+            )
         raise NoSuchProcess(f"{pid} has ended and waits for its parent to reap it")
     return status
 
@@ -145,14 +154,15 @@ def _expect(identity: Identity, root: str) -> dict[str, str]:
 def _from_outside(draft: Anatomy, root: str, error: PermissionError) -> Anatomy:
     """What smaps alone tells; Denied if not even that may be read."""
     try:
-        return look_from_outside(draft, root, _denied(draft.identity, root, "memory"))
+        denied = no_right(draft.identity, root, "memory")
+        return look_from_outside(draft, root, denied.message, denied.right, denied.command)
     except PermissionError:
-        raise _denied(draft.identity, root, "smaps") from error
+        raise no_right(draft.identity, root, "smaps") from error
 
 
-def _denied(identity: Identity, root: str, right: str) -> Denied:
-    """Which right is missing, why, and the command that has it."""
-    call = f"memtop anatomy {identity.pid}"
+def no_right(identity: Identity, root: str, right: str, verb: str = "anatomy") -> Denied:
+    """Which right is missing, why, and the command `verb` that has it."""
+    call = f"memtop {verb} {identity.pid}"
     rights = read_rights(identity.pid, root=root, call=call)
     why = dict(rights.missing).get(right)  # type: ignore[call-overload]
     if why is None:

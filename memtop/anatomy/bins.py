@@ -17,9 +17,10 @@ from memtop.anatomy.malloc import ALIGNMENT, BINS, FAST, Place
 from memtop.target.pages import PAGE
 
 _FAST_LISTS = 10
-_LARGEST_FAST = 176
+_SMALLEST, _LARGEST_FAST = 32, 176
 _NODE = Struct("=4Q")
 _MOST_PAGES = 4096  # that are kept: 16 MiB of them
+_MOST_TURNS = 16  # for one list
 _LOOKED = 256  # blocks between two looks at the clock
 
 
@@ -41,18 +42,38 @@ def read_bins(image: Image, place: Place, deadline: float | None = None) -> Free
     is_whole = True
     for number in range(BINS):
         head = place.bins + 2 * WORD * number - 2 * WORD
-        follower, node = head, image.word(head + 2 * WORD)
-        while node != head:
-            if deadline is not None and not len(found) % _LOOKED and time.monotonic() > deadline:
-                raise TooLong
-            _, size, forward, back = _node(image, node)
-            size &= ~7
-            if back != follower or not 0 < size <= place.system_bytes or node in found:
-                is_whole = False
+        longest: dict[int, int] = {}
+        # A list that was changed while it was followed is followed again, from its new beginning.
+        for turn in range(_MOST_TURNS):
+            if turn:
+                image.forget()
+            listed, has_ended = _follow(image, place, head, deadline)
+            if has_ended or len(listed) > len(longest):
+                longest = listed
+            if has_ended:
                 break
-            found[node] = size
-            follower, node = node, forward
+        else:
+            is_whole = False
+        found.update(longest)
     return _ordered(found, is_whole)
+
+
+def _follow(
+    image: Image, place: Place, head: int, deadline: float | None
+) -> tuple[dict[int, int], bool]:
+    """The blocks of one bin, and whether its list ended where it began."""
+    found: dict[int, int] = {}
+    follower, node = head, image.word(head + 2 * WORD)
+    while node != head:
+        if deadline is not None and not len(found) % _LOOKED and time.monotonic() > deadline:
+            raise TooLong
+        _, size, forward, back = _node(image, node)
+        size &= ~7
+        if back != follower or not 0 < size <= place.system_bytes or node in found:
+            return found, False
+        found[node] = size
+        follower, node = node, forward
+    return found, True
 
 
 def read_fast(image: Image, place: Place, deadline: float | None = None) -> Free:
@@ -64,6 +85,7 @@ def read_fast(image: Image, place: Place, deadline: float | None = None) -> Free
     # which are zero in an address.
     found = array("Q")
     is_whole = True
+    most = sum(span.end - span.start for span in place.spans) // _SMALLEST
     shift = 12 if place.mangles else 64
     pages: dict[int, memoryview] = {}
     for number in range(_FAST_LISTS if place.has_fast else 0):
@@ -83,10 +105,14 @@ def read_fast(image: Image, place: Place, deadline: float | None = None) -> Free
                     pages.clear()
                 page = pages[at - offset] = memoryview(image.head(at - offset, PAGE)).cast("Q")
             size = page[offset >> 3] & ~7
-            if not 0 < size <= _LARGEST_FAST or node == seen or node % ALIGNMENT:
+            is_fast = _SMALLEST <= size <= _LARGEST_FAST and not (size | node) % ALIGNMENT
+            if not is_fast or node == seen:
                 is_whole = False
                 break
             if steps == stride:
+                if len(found) > most:  # one list leads to another
+                    is_whole = False
+                    break
                 seen, stride, steps = node, 2 * stride, 0
             steps += 1
             found.append(node | size >> 4)

@@ -9,6 +9,7 @@ holds again, and what lies between is counted. Time and memory are bounded whate
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from memtop.anatomy.bins import Free
@@ -23,6 +24,8 @@ _FENCEPOST = 0x11  # the size of 16 bytes, the one before in use
 _POSTS = 48  # bytes: two fenceposts, and a last block of their size
 _MOST_GROWN = 1 << 20  # from the last block to the end that a heap had
 MOST_TRIED = 4 << 20  # words that are tried as the beginning of a block: half a second
+# Gets the words of a window, at which of them sizes stand, and the address of the first word.
+Visit = Callable[["array[int]", list[int], int], None]
 
 
 @dataclass(slots=True)
@@ -43,8 +46,11 @@ class Walk:
         return Free(self.starts, self.sizes, not self.skipped_bytes)
 
 
-def walk(image: Image, place: Place, tried: int = 0) -> Walk:
+def walk(image: Image, place: Place, tried: int = 0, visit: Visit | None = None) -> Walk:
     """Walk through the spans of an arena, up to its top; `tried` counts on from other walks.
+
+    `visit` is called with the blocks of each window, free ones and the top included, before the
+    image is asked for another window.
 
     The top begins where the chain ends now, which need not be where it was when the arena was
     found; its end is taken to be the same, as what is resident is known of that moment.
@@ -53,17 +59,19 @@ def walk(image: Image, place: Place, tried: int = 0) -> Walk:
     made = Walk(tried=tried)
     for start, end in place.spans:
         if end == place.top:
-            _Walker(image, made, place).walk(start, end + place.top_bytes)
+            _Walker(image, made, place, visit).walk(start, end + place.top_bytes)
         else:
-            _Walker(image, made).walk(start, end)
+            _Walker(image, made, visit=visit).walk(start, end)
     return made
 
 
 class _Walker:
     """Walks through one span; with an `arena` up to its top."""
 
-    def __init__(self, image: Image, made: Walk, arena: Place | None = None) -> None:
-        self._image, self._made, self._arena = image, made, arena
+    def __init__(
+        self, image: Image, made: Walk, arena: Place | None = None, visit: Visit | None = None
+    ) -> None:
+        self._image, self._made, self._arena, self._visit = image, made, arena, visit
 
     def walk(self, start: int, end: int) -> None:
         """Add what is found from `start` to `end`."""
@@ -77,6 +85,8 @@ class _Walker:
             # The size stands in the second word of a block.
             index, last = 1, -1
             origin = at - WORD
+            visit = self._visit
+            heads: list[int] = []
             while index < count:
                 size = words[index]
                 if not size & 1 and before:
@@ -87,7 +97,11 @@ class _Walker:
                     break
                 last = index
                 before = origin + WORD * index
+                if visit:
+                    heads.append(index)
                 index += step
+            if heads and visit:
+                visit(words, heads, at)
             following = origin + WORD * index
             if index >= count and following < end:
                 # The block that was begun last ends behind the window.
@@ -164,22 +178,24 @@ def _find_again(words: array[int], first: int, count: int, room: int, made: Walk
             continue
         if size & _WRONG or not LEAST_WORDS <= size >> 4 << 1 <= room - index + 1:
             continue
-        if _holds(words, index, count, room):
+        links = _links(words, index, count, room)
+        made.tried += abs(links)
+        # One that ends the window at once proves little.
+        if links >= min(_SURE, 3):
             made.tried += index - first
             return index
     made.tried += max(0, count - first)
     return None
 
 
-def _holds(words: array[int], index: int, count: int, room: int) -> bool:
-    """Whether so many blocks follow each other from here on, or up to the end of the window."""
+def _links(words: array[int], index: int, count: int, room: int) -> int:
+    """How many blocks follow each other from here on; negative if they lead to what is none."""
     links = 0
     while links < _SURE and index < count:
         size = words[index]
         step = size >> 4 << 1
         if size & _WRONG or step < LEAST_WORDS:
-            return False
+            return -links
         index += step
         links += 1
-    # One that ends the window at once proves little.
-    return links >= min(_SURE, 3) and index <= room + 1
+    return links if index <= room + 1 else -links

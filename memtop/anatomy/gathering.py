@@ -11,6 +11,7 @@ import os
 import time
 from dataclasses import replace
 
+from memtop import units
 from memtop.anatomy.bloat import mark_bloat
 from memtop.anatomy.blocks import MOST_PAGES, find_blocks, size_classes
 from memtop.anatomy.frames import SINCE, find_frames
@@ -37,6 +38,8 @@ class Gathering:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        # First, because it may read regions and pages again; and while those are new.
+        self._malloc = subject.find_malloc()
         self._pages = subject.pages
         self._parts: list[Part] = []
         self._missing: list[Missing] = []
@@ -51,7 +54,7 @@ class Gathering:
             self._miss("huge pages", "which pages are huge takes Linux 6.7 (PAGEMAP_SCAN)")
         elif huge and not mark_bloat(image, huge, time.monotonic() + BLOAT_S):
             self._miss("huge pages", "there was not time to look for empty pages in all of them")
-        malloc = subject.find_malloc()
+        malloc = self._malloc
         arenas, confidence, resyncs, trim = self._add_arenas(malloc)
         self._add("thread_stacks", "thread stacks", self._stacks())
         data = within(bss_spans(subject.memory, subject.modules), self._anonymous())
@@ -78,6 +81,12 @@ class Gathering:
             self._parts.append(Part("huge_page_bloat", "huge page bloat", self._bloat_bytes, None))
         allocator = subject.allocator
         swapped = sum(region.swapped_bytes for region in subject.regions)
+        if subject.zero_bytes:
+            self._miss(
+                "zero pages",
+                f"{units.size(subject.zero_bytes / 1024)} that were only read, and are in no RSS,"
+                " count as shared here: to tell which takes Linux 6.7 (PAGEMAP_SCAN)",
+            )
         if swapped:
             self._miss("swapped memory", "what is in swap is not read: it would be brought back")
         if malloc is not None and malloc.settings is None and malloc.places[0].system_bytes:
@@ -155,7 +164,10 @@ class Gathering:
         if self._subject.allocator.name not in ("glibc", None):
             # What glibc has of its own then is nearly nothing, and trimming it is of no use.
             return heap.arenas, heap.confidence, heap.resyncs, 0
-        return heap.arenas, heap.confidence, heap.resyncs, heap.trim_would_return_bytes
+        # Of arenas that were not found, or left out, it is not known.
+        is_whole = not malloc.trouble and len(heap.arenas) == len(malloc.places)
+        trim = heap.trim_would_return_bytes if is_whole else None
+        return heap.arenas, heap.confidence, heap.resyncs, trim
 
     def _stacks(self) -> list[Range]:
         subject = self._subject
@@ -177,7 +189,7 @@ class Gathering:
             self._free(),
             expected=None if malloc.maps_count is None else max(0, malloc.maps_count - but),
             omits_header=malloc.omits_header,
-            least_bytes=_least_mapped(malloc),
+            least_bytes=least_mapped(malloc),
             most_pages=most_pages,
             deadline=time.monotonic() + BLOCKS_S,
         )
@@ -237,7 +249,7 @@ class Gathering:
         self._add("other", "other", self._free())
 
 
-def _least_mapped(malloc: Malloc) -> int:
+def least_mapped(malloc: Malloc) -> int:
     """The smallest block that malloc maps by itself: its threshold, which only ever grew."""
     settings = malloc.settings
     if settings is None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from memtop import units
 from memtop.anatomy.arenas import arrange, extents, measure, stretches
 from memtop.anatomy.bins import Free, TooLong, read_bins, read_fast
 from memtop.anatomy.chunks import Walk, walk
@@ -29,6 +30,8 @@ LABELS = {
     "malloc_top": "malloc top",
 }
 _MOST_RESYNCS, _MOST_SKIPPED = 50, 0.01
+_MOST_LOST = 0.1
+_MOST_OFF = 1 << 20  # bytes of an arena that need not be found
 _LISTS_S = 3.0  # for the free lists where the walk does not reach everything
 
 
@@ -69,14 +72,20 @@ def read_heap(subject: Subject, malloc: Malloc) -> Heap:
 
 
 def read_heap_quickly(subject: Subject, malloc: Malloc, deadline: float) -> Heap | None:
-    """The same by the free lists alone; None if that is not done by `deadline` (monotonic)."""
+    """The same by the free lists alone; None if that is not done by `deadline` (monotonic).
+
+    None as well if they change too fast: of a list that broke off nobody knows the rest.
+    """
+    if malloc.trouble:
+        return None
     reader = _Reader(subject, malloc)
     try:
         for place in malloc.places:
             reader.add(place, deadline=deadline)
     except TooLong:
         return None
-    return reader.heap()
+    heap = reader.heap()
+    return heap if len(heap.arenas) == len(malloc.places) else None
 
 
 class _Reader:
@@ -90,21 +99,20 @@ class _Reader:
         self._shared: Counter[str] = Counter()
         self._bloat: Counter[str] = Counter()
         self._walked = self._skipped = self._resyncs = 0
-        self._tried = 0
+        self._tried = self._changing = 0
         self._doubts = list(malloc.trouble)
         self._lists_until: float | None = None
 
     def add(self, place: Place, deadline: float | None) -> None:
         """Read an arena: by its free lists if there is a deadline, else by a walk."""
         subject = self._subject
-        place = self._completed(place)
+        place = completed(self._subject, place)
         fast = read_fast(subject.image, place, deadline)
-        if not fast.is_whole:
-            self._doubts.append(
-                f"the fast bins of arena {place.number} changed while they were read"
-            )
+        self._changing += not fast.is_whole
         if deadline is not None:
             free = read_bins(subject.image, place, deadline)
+            if not free.is_whole:
+                raise TooLong
         else:
             place, free = self._walk(place)
         blocks = arrange(place, free, fast, self._malloc.trim_unit_bytes)
@@ -132,17 +140,22 @@ class _Reader:
         reached = sum(span.end - span.start for span in extents(place))
         if abs(place.system_bytes - reached) <= max(PAGE, place.system_bytes // 1000):
             return arena
-        self._doubts.append(
-            f"arena {place.number} has {place.system_bytes >> 20} MiB, of which"
-            f" {reached >> 20} MiB were found"
-        )
+        if abs(place.system_bytes - reached) > max(_MOST_OFF, place.system_bytes // 100):
+            self._doubts.append(
+                f"arena {place.number} has {units.size(place.system_bytes / 1024)} by malloc's own"
+                f" account, and {units.size(reached / 1024)} was found"
+            )
         self._lists_until = self._lists_until or time.monotonic() + _LISTS_S
         try:
             free = read_bins(self._subject.image, place, self._lists_until)
+            if not free.is_whole:
+                return arena
         except TooLong:
             self._doubts.append(f"the free lists of arena {place.number} are too long to be read")
             return arena
         blocks = arrange(place, free, fast, self._malloc.trim_unit_bytes)
+        if blocks.free_bytes > place.system_bytes:
+            return arena
         return measure(place, blocks, self._subject.pages)
 
     def _look_up(self, spans: list[Range], free: Iterable[tuple[PartId, int, int]]) -> None:
@@ -165,6 +178,12 @@ class _Reader:
         if made.resyncs > _MOST_RESYNCS or made.skipped_bytes > _MOST_SKIPPED * made.walked_bytes:
             again = walk(image, place, made.tried)
             made = min(made, again, key=lambda one: one.skipped_bytes)
+        if made.skipped_bytes > _MOST_LOST * made.walked_bytes:
+            share = made.skipped_bytes / (made.skipped_bytes + made.walked_bytes)
+            self._doubts.append(
+                f"{share:.0%} of arena {place.number} could not be followed, because it changes"
+                " while it is read: free memory in there counts as in use"
+            )
         self._count(made)
         if made.top is not None and made.top.start != place.top:
             place = _moved(place, made.top)
@@ -175,24 +194,6 @@ class _Reader:
         self._skipped += made.skipped_bytes
         self._resyncs += made.resyncs
         self._tried = max(self._tried, made.tried)
-
-    def _completed(self, place: Place) -> Place:
-        """The main arena with the stretches that it had to map because brk could not grow."""
-        reached = sum(span.end - span.start for span in extents(place))
-        is_whole = any(span.end == place.top for span in place.spans)
-        if not place.is_main or not place.system_bytes:
-            return place
-        if is_whole and place.system_bytes - reached <= PAGE:
-            return place
-        known = [(span.start, span.end) for span in extents(place)]
-        anonymous = [(region.start, region.end) for region in self._subject.anonymous]
-        found = find_extensions(
-            self._subject.image,
-            without(anonymous, known),
-            place,
-            place.system_bytes - reached,
-        )
-        return place._replace(spans=(*place.spans, *found))
 
     def heap(self) -> Heap:
         """Everything that was added, as parts of RSS."""
@@ -212,6 +213,9 @@ class _Reader:
                 size, whose = sizes[part] - self._bloat[part], self._shared[part]
             size = max(0, size)
             parts.append(Part(part, LABELS[part], size, min(size, whose)))
+        if self._changing:
+            whose = "an arena" if self._changing == 1 else f"{self._changing} arenas"
+            self._doubts.append(f"the fast bins of {whose} were changed while they were read")
         return Heap(
             arenas=tuple(self._arenas),
             parts=tuple(parts),
@@ -222,6 +226,25 @@ class _Reader:
             resyncs=self._resyncs,
             doubts=tuple(self._doubts),
         )
+
+
+def completed(subject: Subject, place: Place) -> Place:
+    """The main arena with the stretches that it had to map because brk could not grow."""
+    reached = sum(span.end - span.start for span in extents(place))
+    is_whole = any(span.end == place.top for span in place.spans)
+    if not place.is_main or not place.system_bytes:
+        return place
+    if is_whole and place.system_bytes - reached <= PAGE:
+        return place
+    known = [(span.start, span.end) for span in extents(place)]
+    anonymous = [(region.start, region.end) for region in subject.anonymous]
+    found = find_extensions(
+        subject.image,
+        without(anonymous, known),
+        place,
+        place.system_bytes - reached,
+    )
+    return place._replace(spans=(*place.spans, *found))
 
 
 def _moved(place: Place, top: Span) -> Place:

@@ -108,7 +108,8 @@ class Image:
         if not self._heads % _HEADS_A_STEP:
             self._step(0)
         try:
-            data = os.pread(self.memory.fd, size, address)
+            # The next page need not be resident.
+            data = os.pread(self.memory.fd, min(size, PAGE - address % PAGE), address)
         except OSError as error:
             _expect_lost(error)
             return bytes(size)

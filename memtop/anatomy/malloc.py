@@ -9,6 +9,7 @@ left out, and `trouble` says so. Addresses and sizes are bytes.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -28,8 +29,11 @@ _NO_FAST_HEAD = 24
 _MANGLED_FROM = (2, 32)
 _NON_CONTIGUOUS = 2  # in flags
 _HEAP_MOST = 64 << 20  # twice DEFAULT_MMAP_THRESHOLD_MAX; four huge pages with hugetlb=2
+_NOT_READ = "arena {} is left out: it was changed while it was read, or is damaged"
 _MOST_ARENAS, _MOST_HEAPS = 4096, 1 << 16
 _MOST_TRIED = 1 << 14  # words as the first bin
+_MOST_AGAIN = 8  # times that it is read
+_MOST_GROWN = 1 << 30  # since the mappings were read
 ALIGNMENT = 16
 
 
@@ -91,13 +95,31 @@ def find_malloc(
     for mapping in data:
         size = min(mapping.end - mapping.start, MOST_DATA)
         words = image.variables(mapping.start, size)
-        bins = _find_bins(mapping.start, words, maps)
+        bins = _find_bins(mapping.start, words, _Mapped(maps))
         if bins is not None:
             return _Finder(image, data, maps, version).describe(bins)
     return None
 
 
-def _find_bins(start: int, words: Sequence[int], maps: Sequence[Mapping]) -> int | None:
+class _Mapped:
+    """What is mapped; the heap may have grown since by as much as malloc says it has."""
+
+    def __init__(self, maps: Sequence[Mapping]) -> None:
+        self._maps = maps
+        self._starts = [mapping.start for mapping in maps]
+        self._heap_end = max((one.end for one in maps if one.path == "[heap]"), default=0)
+        self._bytes = sum(mapping.end - mapping.start for mapping in maps)
+
+    def may_have(self, top: int, system: int) -> bool:
+        """Whether an arena of `system` bytes may have its top there."""
+        if system > self._bytes + _MOST_GROWN:
+            return False
+        place = bisect_right(self._starts, top) - 1
+        is_mapped = place >= 0 and top < self._maps[place].end
+        return is_mapped or self._heap_end <= top < self._heap_end + min(system, _MOST_GROWN)
+
+
+def _find_bins(start: int, words: Sequence[int], mapped: _Mapped) -> int | None:
     """The address of the main arena's first bin."""
     hits = [
         index
@@ -112,7 +134,7 @@ def _find_bins(start: int, words: Sequence[int], maps: Sequence[Mapping]) -> int
                 continue
             seen.add(base)
             count = _count_empty(start, words, base)
-            if count > most and _is_state(start, words, base, maps):
+            if count > most and _is_state(start, words, base, mapped):
                 best, most = start + WORD * base, count
         if best is not None or len(seen) > _MOST_TRIED:
             break
@@ -134,14 +156,14 @@ def _count_empty(start: int, words: Sequence[int], base: int) -> int:
     return count
 
 
-def _is_state(start: int, words: Sequence[int], base: int, maps: Sequence[Mapping]) -> bool:
+def _is_state(start: int, words: Sequence[int], base: int, mapped: _Mapped) -> bool:
     top = words[base + TOP // WORD]
     system = words[base + SYSTEM // WORD]
     if system > words[base + _MAX_SYSTEM // WORD]:
         return False
     if not system:
         return top == start + WORD * base - 16  # initial_top: nothing was allocated yet
-    return any(mapping.start <= top < mapping.end for mapping in maps)
+    return mapped.may_have(top, system)
 
 
 class _Finder:
@@ -184,18 +206,28 @@ class _Finder:
 
     def _main(self, bins: int, base: int | None, head: int | None) -> Place:
         word = self._image.word
-        top = word(bins + TOP)
-        system = word(bins + SYSTEM)
-        size = word(top + WORD) & ~7 if system else 0
+        for _ in range(_MOST_AGAIN):
+            top, system = word(bins + TOP), word(bins + SYSTEM)
+            size = word(top + WORD) & ~7 if system else 0
+            # Of one moment only if it is still the top.
+            self._image.forget()
+            if word(bins + TOP) == top:
+                break
         spans: list[Span] = []
         heap = self._heap
+        around = next((one for one in self._maps if one.start <= top < one.end), None)
         is_in_heap = heap is not None and heap.start <= top < heap.end
         if heap is not None and system:
             start = base if base is not None and heap.start <= base < heap.end else heap.start
             start += -start % ALIGNMENT
+            # The heap may have grown since the mappings were read: this is as it was then.
+            if around is None and heap.end <= top < heap.end + system:
+                grown = max(top, start + system) - heap.end
+                top, size, system, is_in_heap = heap.end, 0, max(0, system - grown), True
+            elif is_in_heap:
+                system = max(0, system - max(0, top + min(size, system) - heap.end))
             spans.append(Span(start, top if is_in_heap else heap.end))
         # Its size may be of another moment than its address.
-        around = next((one for one in self._maps if one.start <= top < one.end), None)
         end = heap.end if is_in_heap and heap is not None else around.end if around else top
         size = min(size, end - top)
         is_contiguous = head is None or not word(bins - head) >> 32 & _NON_CONTIGUOUS
@@ -250,39 +282,42 @@ class _Finder:
         main = bins - head
         seen = {main}
         arena = word(bins + _NEXT)
-        while arena not in seen and len(places) < _MOST_ARENAS:
-            place = self._other(arena, head, len(places) + 1)
-            if place is None:
+        while arena not in seen and len(seen) <= _MOST_ARENAS:
+            first = arena & -self._heap_most
+            if word(first) != arena or not 0 < arena - first <= PAGE or arena % ALIGNMENT:
                 break
+            place = self._other(arena, head, len(seen))
+            if place is not None:
+                places.append(place)
             seen.add(arena)
-            places.append(place)
             arena = word(arena + head + _NEXT)
         if arena != main:
-            self._trouble.append("the ring of arenas is damaged, or was changed while it was read")
+            self._trouble.append("not all arenas were found: the list of them is damaged")
         return places
 
     def _other(self, arena: int, head: int, number: int) -> Place | None:
+        """The arena; None if its top, which all of its heaps are found by, makes no sense."""
         word, most = self._image.word, self._heap_most
         bins = arena + head
         top = word(bins + TOP)
         first = arena & -most
         head_bytes = arena - first  # struct heap_info
-        if word(first) != arena or not 0 < head_bytes <= PAGE:
-            return None
         spans: list[Span] = []
         heap, end = top & -most, top
         # The size of the top itself may be of another moment.
         top_end = heap + word(heap + 2 * WORD)
         if not top < top_end <= heap + most:
-            self._trouble.append(f"the top of arena {number} makes no sense")
+            self._trouble.append(_NOT_READ.format(number))
             return None
         while heap and len(spans) < _MOST_HEAPS:
             owner, before, size = self._image.words(heap, 3)
-            is_new = heap not in self._seen_heaps
-            self._seen_heaps.add(heap)
-            if not is_new or owner != arena or not heap < end <= heap + most or size > most:
-                self._trouble.append(f"a heap of arena {number} makes no sense")
+            is_own = owner == arena and heap not in self._seen_heaps
+            if not is_own or not heap < end <= heap + most or size > most:
+                self._trouble.append(
+                    f"a part of arena {number} is left out: it was changed meanwhile, or is damaged"
+                )
                 break
+            self._seen_heaps.add(heap)
             start = bins + _AFTER if heap == first else heap + head_bytes
             start += -start % ALIGNMENT
             if start <= end:
@@ -290,13 +325,17 @@ class _Finder:
             # Each heap is older than the one that names it; the first one names none.
             heap = before if before % most == 0 else 0
             end = heap + word(heap + 2 * WORD)
+        system = word(bins + SYSTEM)
+        if not spans or spans[0].end != top or system > most * len(spans):
+            self._trouble.append(_NOT_READ.format(number))
+            return None
         return Place(
             number=number,
             is_main=False,
             bins=bins,
             top=top,
             top_bytes=top_end - top,
-            system_bytes=word(bins + SYSTEM),
+            system_bytes=system,
             spans=tuple(reversed(spans)),
             has_fast=head != _NO_FAST_HEAD,
             mangles=self._mangles,

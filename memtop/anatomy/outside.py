@@ -13,7 +13,6 @@ from itertools import pairwise
 
 from memtop.anatomy.regions import Region, read_regions
 from memtop.anatomy.result import Anatomy, Heaps, Missing, Part
-from memtop.errors import Denied
 from memtop.target.pages import PAGE
 
 HEAP_MOST = 64 << 20
@@ -21,10 +20,13 @@ _GUARD_MOST = 1 << 20  # a stack's; of reserved memory there is more
 _STACK_MOST = 1 << 30
 
 
-def look_from_outside(draft: Anatomy, root: str, denied: Denied) -> Anatomy:
+def look_from_outside(
+    draft: Anatomy, root: str, reason: str, right: str | None = None, command: str | None = None
+) -> Anatomy:
     """The draft, which says who it is, with what smaps tells.
 
-    `denied`: why its memory may not be read. PermissionError if smaps may not be, either.
+    `reason`: why its memory is not read; the right that is missing, and the command that has it.
+    PermissionError if smaps may not be read, either.
     """
     regions = read_regions(draft.identity.pid, root)
     heaps = [region for region in regions if region.mapping.path == "[heap]"]
@@ -50,9 +52,8 @@ def look_from_outside(draft: Anatomy, root: str, denied: Denied) -> Anatomy:
         for part, (label, group) in groups.items()
         if any(region.rss_bytes for region in group)
     )
-    reason = denied.message
     what = "arenas, big blocks, python objects"
-    missing = Missing(what, reason, denied.right, denied.command)
+    missing = Missing(what, reason, right, command)
     resident = sum(region.rss_bytes for region in heaps)
     rss_bytes = sum(region.rss_bytes for region in regions)
     swapped = sum(region.swapped_bytes for region in regions)

@@ -59,8 +59,12 @@ def predict_trim(
             malloc = subject.find_malloc()
             if malloc is None:
                 return Prediction(reason="the arenas of glibc were not found")
+            if malloc.trouble:
+                return Prediction(reason=malloc.trouble[0])
             heap = read_heap(subject, malloc)
             subject.expect_alive()
+            if len(heap.arenas) < len(malloc.places):
+                return Prediction(reason=heap.doubts[-1])
         trapped = sum(arena.trapped_bytes for arena in heap.arenas)
         returns = heap.trim_would_return_bytes
         return Prediction(

@@ -9,6 +9,7 @@ Only the heads are read, where a pool has several pages. Addresses and sizes are
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
@@ -33,7 +34,8 @@ class Pools:
 
     `used_bytes`: the blocks in use, as sys._debugmallocstats counts them. `resident_bytes`: what of
     the intervals is in memory. `free_bytes`: of that the free blocks and the empty pools; headers
-    and what is left over behind the last block are in neither.
+    and what is left over behind the last block are in neither. `starts`, `sizes`, `counts`: of each
+    pool its address, the size of its blocks and how many of them are in use.
     """
 
     intervals: list[tuple[int, int]]
@@ -41,6 +43,9 @@ class Pools:
     used_bytes: int
     free_bytes: int
     resident_bytes: int
+    starts: array[int]
+    sizes: array[int]
+    counts: array[int]
 
 
 def find_pools(image: Image, spans: Iterable[tuple[int, int]], version: tuple[int, int]) -> Pools:
@@ -54,7 +59,7 @@ def find_pools(image: Image, spans: Iterable[tuple[int, int]], version: tuple[in
     read = _read_all if pool <= PAGE else _read_heads
     # Most pools of a size look the same: full.
     judged: dict[tuple[int, int, int], tuple[int, int, int]] = {}
-    starts: list[int] = []
+    starts, sizes, counts = array("Q"), array("H"), array("H")
     all_used = all_free = all_resident = 0
     for span in spans:
         for at, count, free, fourth, fifth, resident in read(image, *span, pool):
@@ -69,6 +74,8 @@ def find_pools(image: Image, spans: Iterable[tuple[int, int]], version: tuple[in
             if not size or (free and ((free - at - HEADER) % size or not at < free < at + pool)):
                 continue
             starts.append(at)
+            sizes.append(size)
+            counts.append(count)
             all_resident += resident
             all_used += used
             if not used:
@@ -78,7 +85,16 @@ def find_pools(image: Image, spans: Iterable[tuple[int, int]], version: tuple[in
             else:
                 # The tail that was never carved is not in memory.
                 all_free += max(0, min(left, resident - HEADER - used))
-    return Pools(_merge(starts, pool), len(starts), all_used, all_free, all_resident)
+    return Pools(
+        _merge(starts, pool),
+        len(starts),
+        all_used,
+        all_free,
+        all_resident,
+        starts,
+        sizes,
+        counts,
+    )
 
 
 def _shapes(version: tuple[int, int], pool: int) -> dict[tuple[int, int], int]:
@@ -134,7 +150,7 @@ def _read_heads(image: Image, start: int, end: int, pool: int) -> Iterator[_Head
                 yield at, count, free, fourth, fifth, resident
 
 
-def _merge(starts: list[int], pool: int) -> list[tuple[int, int]]:
+def _merge(starts: array[int], pool: int) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for start in sorted(starts):
         if merged and merged[-1][1] == start:

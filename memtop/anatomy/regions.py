@@ -8,6 +8,7 @@ read of the memory itself but program headers. Addresses and sizes are bytes.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterable, Sequence
@@ -94,6 +95,9 @@ def read_regions(pid: int, root: str = "/proc") -> tuple[Region, ...]:
         # A read gives a page at most (fs/seq_file.c).
         while len(data) < MAX_SMAPS and (block := os.read(fd, _BLOCK)):
             data += block
+        # At an exit or exec it ends as if there were no more.
+        if not os.pread(fd, 1, 0):
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
     finally:
         os.close(fd)
     return _without_doubles(parse_smaps(bytes(data)))

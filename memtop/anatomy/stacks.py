@@ -23,6 +23,7 @@ _MOST_TID = 1 << 22  # PID_MAX_LIMIT
 _TID, _TID_MUSL = 0x2D0, 48  # in struct pthread; the same in glibc 2.26 to 2.43
 _WORDS = 320  # of struct pthread, where the stack is looked for: it has 2304 bytes
 _ALIGNMENT = 16
+_MOST_TRIED = 1 << 14  # addresses that may be those of a struct pthread
 _MOST_BEHIND = 1 << 16  # from the struct's address to the end of the stack
 
 
@@ -55,10 +56,11 @@ def find_stacks(
     swap, is not found. ProcessLookupError if the process has ended.
     """
     found: dict[int, Stack] = {}
+    tries = iter(range(max(_MOST_TRIED, 4 * len(tids))))
     places = list(_places(regions))
     for place in places:
         for page in _tails(image, place):
-            _look(image, place, page, found)
+            _look(image, place, page, found, tries)
     # Before Linux 6.7 a region may go on behind a stack.
     left, expected = _MOST_PAGES, len([tid for tid in tids if tid != pid])
     for place in places:
@@ -68,7 +70,7 @@ def find_stacks(
             if count >= _MOST_EACH or left <= 0:
                 break
             left -= 1
-            if _look(image, place, page, found) and not place.has_guards:
+            if _look(image, place, page, found, tries) and not place.has_guards:
                 break
     return _disjoint(found.values())
 
@@ -112,11 +114,15 @@ def _all_pages(image: Image, place: _Place) -> Iterator[int]:
         yield from range(low, high, PAGE)
 
 
-def _look(image: Image, place: _Place, page: int, found: dict[int, Stack]) -> bool:
+def _look(
+    image: Image, place: _Place, page: int, found: dict[int, Stack], tries: Iterator[int]
+) -> bool:
     """Whether there is a struct pthread in this page; its stack is noted."""
     for address in _own_addresses(page, image.head(page, PAGE)):
         if address in found:
             return True
+        if next(tries, None) is None:
+            return False
         stack = _stack(image, place, address)
         if stack:
             found[address] = stack

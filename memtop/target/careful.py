@@ -15,29 +15,29 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from memtop.target.maps import Mapping
-from memtop.target.memory import Memory
+from memtop.target.memory import MAX_READ, Memory
 from memtop.target.pages import PAGE
 
 _PRESENT, _SWAPPED = 0x80, 0x40  # of the highest byte of a pagemap entry
 _MOST_FILES = 16
+_DEVICES, _MEMORY = ("/dev/", "/sys/"), ("/dev/shm/", "/dev/hugepages/")
 
 
 class CarefulMemory(Memory):
     """An open /proc/PID/mem that is only asked for pages which are resident.
 
-    `maps` are the process's mappings. Without pagemap everything is asked for. A file that cannot
-    be opened is read through the process after all: it has mapped it, so that costs it a page of
-    the page cache at most.
+    `maps` are the process's mappings, which may be set later. Without pagemap everything is asked
+    for. A file that cannot be opened is read through the process after all: it has mapped it, so
+    that costs it 64 KiB of the page cache at most (fault_around_bytes).
     """
 
     __slots__ = ("_files", "_maps", "_pagemap", "_pid", "_present", "_root", "_starts")
 
-    def __init__(self, pid: int, maps: Sequence[Mapping], *, root: str = "/proc") -> None:
+    def __init__(self, pid: int, maps: Sequence[Mapping] = (), *, root: str = "/proc") -> None:
         """OSError as for `Memory`."""
         super().__init__(pid, root=root)
         self._pid, self._root = pid, root
-        self._maps = maps
-        self._starts = [mapping.start for mapping in maps]
+        self.maps = maps
         self._present: set[int] = set()
         self._files: dict[Mapping, int] = {}
         try:
@@ -45,8 +45,24 @@ class CarefulMemory(Memory):
         except OSError:
             self._pagemap = -1
 
+    @property
+    def maps(self) -> Sequence[Mapping]:
+        """What the process has mapped, in the order of addresses."""
+        return self._maps
+
+    @maps.setter
+    def maps(self, maps: Sequence[Mapping]) -> None:
+        self._maps = maps
+        self._starts = [mapping.start for mapping in maps]
+
     def read(self, address: int, size: int) -> bytes:
-        """Exactly `size` bytes; OSError as for `Memory`, EIO for what is in swap."""
+        """Exactly `size` bytes; OSError as for `Memory`, EIO for what is in swap or of a device."""
+        if not 0 <= size <= MAX_READ:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+        mapping = self._mapping(address)
+        # What a driver does when its memory is read nobody knows.
+        if mapping is not None and mapping.path.startswith(_DEVICES) and not _is_memory(mapping):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         if self._pagemap < 0 or self._is_present(address, size):
             return super().read(address, size)
         parts, end = [], address + size
@@ -128,13 +144,20 @@ class CarefulMemory(Memory):
             paths.append(f"{folder}/root{mapping.path}")
         for path in paths:
             try:
-                # To open a device may do something.
-                if not stat.S_ISREG(os.stat(path).st_mode):
-                    continue
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                # To open a device may do something, so the file is looked at before it is opened.
+                place = os.open(path, os.O_PATH | os.O_CLOEXEC)
             except OSError:
                 continue
-            if os.fstat(fd).st_ino == mapping.inode:
-                return fd
-            os.close(fd)
+            try:
+                found = os.fstat(place)
+                if stat.S_ISREG(found.st_mode) and found.st_ino == mapping.inode:
+                    return os.open(f"{self._root}/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                pass
+            finally:
+                os.close(place)
         return -1
+
+
+def _is_memory(mapping: Mapping) -> bool:
+    return mapping.path.startswith(_MEMORY)

@@ -120,6 +120,12 @@ class Pages:
                     min(end, extent.start + match.end() * PAGE),
                 )
 
+    def mark_zero(self, start: int, end: int) -> None:
+        """Note that the shared pages of a range are the zero page."""
+        for extent, low, high in self._within(start, end):
+            kinds = extent.kinds[low:high].replace(bytes([SHARED]), bytes([ZERO]))
+            extent.kinds[low:high] = kinds
+
     def mark_bloat(self, start: int, end: int) -> None:
         """Note that the resident pages of a range are nothing but zeros in huge pages."""
         for extent, low, high in self._within(start, end):
@@ -221,28 +227,30 @@ class _Reader:
                     huge.append((low, high))
         pages = Pages(self.extents(populated), huge, knows_zero=True)
         for low, high in zeros:
-            for extent, first, last in pages._within(low, high):
-                # It may have been written to since.
-                kinds = extent.kinds[first:last].replace(bytes([SHARED]), bytes([ZERO]))
-                extent.kinds[first:last] = kinds
+            pages.mark_zero(low, high)  # but for those that were written to since
         return pages
 
     def extents(self, areas: Iterable[tuple[int, int]]) -> list[Extent]:
         """What pagemap says of these areas; those without a single page are left out."""
-        found = []
+        found: list[Extent] = []
         for start, end in areas:
-            kinds = bytearray()
+            first, kinds = start, bytearray()
             for low in range(start, end, _BLOCK_PAGES * PAGE):
                 self._check()
                 count = (min(end, low + _BLOCK_PAGES * PAGE) - low) // PAGE
                 raw = os.pread(self._fd, 8 * count, low // PAGE * 8)
                 if not raw:
                     raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-                part = raw[7::8].translate(_KINDS)
                 # The kernel ends at the end of what can be mapped.
-                kinds += part.ljust(count, b"\0")
-            if any(kinds):
-                found.append(Extent(start, kinds))
+                part = raw[7::8].translate(_KINDS).ljust(count, b"\0")
+                if part.strip(b"\0"):
+                    kinds += part
+                    continue
+                if kinds:
+                    found.append(Extent(first, kinds))
+                first, kinds = low + count * PAGE, bytearray()
+            if kinds:
+                found.append(Extent(first, kinds))
         return found
 
     def _regions(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -106,6 +106,7 @@ def test_settings(start, look):
         "trim_threshold_bytes": 3 << 20,
         "top_pad_bytes": 1 << 19,
         "is_fixed": True,
+        "thread_cache_bytes": 7 * sum(range(32, 1041, 16)),  # seven blocks of each size
     }
 
 
