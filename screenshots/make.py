@@ -44,12 +44,15 @@ PROCESSES = [
     ("media", "main", "calm"),
     ("media", "frame_worker", "frees"),
     ("media", "frame_worker", "frees"),
+    ("ingest", "main", "traps"),
 ]
 LIMITS_MIB = {"tracker": 1536, "voice": 1024, "render": 704}
 # Name, cells, theme, ASCII, the keys that are pressed first, and whose subtree it is.
 PICTURES = [
     ("group-120x40-dark", (120, 40), "dark", False, "down,down,enter", "voice"),
-    ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab", "render"),
+    ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab,tab", "render"),
+    ("anatomy-120x40-dark", (120, 40), "dark", False, "a,wait,a", "ingest"),
+    ("anatomy-80x24-dark", (80, 24), "dark", False, "a,wait,a", "ingest"),
     ("trim-120x40-dark", (120, 40), "dark", False, "down,down,T", "media"),
     ("log-120x40-dark", (120, 40), "dark", False, "down,down,T,y,C,y,down,T,y", "media"),
     ("log-80x24-dark", (80, 24), "dark", False, "down,down,C,y", "media"),
@@ -68,7 +71,7 @@ PICTURES = [
     ("users-80x24-dark", (80, 24), "dark", False, "v,v"),
 ]
 BEHAVIOUR = """
-import multiprocessing, os, resource, subprocess, sys, time
+import multiprocessing, os, resource, subprocess, sys, threading, time
 
 started = []
 
@@ -94,11 +97,20 @@ def free_half(kept):
     kept += [b'x' * 9000 for _ in range(30_000)]
     del kept[41::2]
 
+def frames(begin):
+    kept = [bytes(1887) for _ in range(12_000)][::2]
+    while True:
+        time.sleep(1)
+        if time.monotonic() - begin > 150:  # none of these fits into a hole of those
+            kept += [bytes(2467 + int(time.monotonic() - begin)) for _ in range(80)][::2]
+
 def live(kind, below=()):
     for module, how in below:
         subprocess.Popen([sys.executable, '-m', module, '--mode', how, '--token', 'not-shown'])
     mib = lambda n: [os.urandom(4096) * 256 for _ in range(n)]
     kept, begin = mib({'grows': 120, 'creeps': 60, 'shrinks': 90}.get(kind, 40)), time.monotonic()
+    for _ in range(8 if kind == 'traps' else 0):
+        threading.Thread(target=frames, args=(begin,), daemon=True).start()
     while True:
         age = time.monotonic() - begin
         if kind == 'grows': kept += mib(1) if int(age) % 5 else []
@@ -211,6 +223,11 @@ async def take(tops: dict[str, int]) -> None:
         )
         async with app.run_test(size=size) as pilot:
             for key in keys.split(","):
+                if key == "wait":  # something is to change meanwhile
+                    for _ in range(20):
+                        await pilot.pause(1.0)
+                        app.feed()
+                    continue
                 await pilot.press(key)
                 await pilot.pause(0.3)
                 await app.settle()

@@ -214,8 +214,8 @@ class _Reader:
             size = max(0, size)
             parts.append(Part(part, LABELS[part], size, min(size, whose)))
         if self._changing:
-            whose = "an arena" if self._changing == 1 else f"{self._changing} arenas"
-            self._doubts.append(f"the fast bins of {whose} were changed while they were read")
+            them = "an arena" if self._changing == 1 else f"{self._changing} arenas"
+            self._doubts.append(f"the fast bins of {them} were changed while they were read")
         return Heap(
             arenas=tuple(self._arenas),
             parts=tuple(parts),
