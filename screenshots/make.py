@@ -102,7 +102,7 @@ def frames(begin):
     while True:
         time.sleep(1)
         if time.monotonic() - begin > 150:  # none of these fits into a hole of those
-            kept += [bytes(2467 + int(time.monotonic() - begin)) for _ in range(80)][::2]
+            kept += [bytes(2467 + 16 * int(time.monotonic() - begin)) for _ in range(80)][::2]
 
 def live(kind, below=()):
     for module, how in below:
