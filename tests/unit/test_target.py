@@ -519,7 +519,7 @@ def test_endless_chains_come_to_an_end(own):
         begin = time.monotonic()
 
         assert Symbols(own, at).find("name") is None
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 5
 
 
 def test_the_quick_modules_import_next_to_nothing():
