@@ -32,6 +32,7 @@ while taken < 400e6:
         held.append(FILL[: 600 + taken % 900])
         taken += 1100
     time.sleep(0.002)
+time.sleep(60)
 """
 BECOMES_ANOTHER = """
 import os, sys

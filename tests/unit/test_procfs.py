@@ -226,7 +226,7 @@ def test_cpu_is_measured(source_of, children, wait_until):
         return None not in (latest[busy.pid], latest[calm.pid])
 
     wait_until(measured, every_s=0.3)
-    assert latest[busy.pid] > 20  # of one core, on a machine that has other work
+    assert latest[busy.pid] > 5  # of one core, on a machine that has other work
     assert latest[busy.pid] < 150
     assert latest[calm.pid] == pytest.approx(0, abs=5)
 
