@@ -1,7 +1,8 @@
-"""The commands that act inside processes: `memtop trim PID…` and `memtop gc PID…`.
+"""The commands that run inside processes: `memtop trim PID…`, `gc PID…` and `snapshot PID`.
 
 Naming a PID is the confirmation. Each result is printed as it comes: a line of figures and a
-sentence on stdout; why something was not done goes to stderr, as does progress on a terminal.
+sentence on stdout, or the objects of a snapshot; why something was not done goes to stderr, as
+does progress on a terminal.
 Ctrl+C cancels what has not been done yet, and waits until the rest is safe.
 """
 
@@ -15,17 +16,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from memtop import __version__, named
 from memtop.actions.remote.session import Actor
 from memtop.actions.report import GOOD, error_json, exit_code, result_json
 from memtop.actions.result import ActionId, Result
 from memtop.actions.table import ACTIONS
-from memtop.console import INTERRUPTED, Progress, complain, is_terminal, say, width, wrapped
+from memtop.console import INTERRUPTED, Progress, complain, fail, is_terminal, say, width, wrapped
 from memtop.errors import MemtopError
 from memtop.render.escape import fit, visible
 from memtop.units import UNKNOWN, iso_utc, size
+
+if TYPE_CHECKING:
+    from memtop.anatomy.objects import Objects
 
 USUAL, NARROW = (16, 11), (10, 10)  # the widths of name and figures
 WIDE = 91  # cells for all figures in their usual width
@@ -37,9 +41,14 @@ def run(options: argparse.Namespace) -> int:
     action: ActionId = options.command
     if sys.platform != "linux":
         raise MemtopError(f"{ACTIONS[action].verb} inside of processes needs Linux")
+    if action == "snapshot" and options.save:
+        from memtop.listing import check_free
+
+        check_free(options.save, force=options.force)
     results: list[Result] = []
     predicts = action == "trim" and options.predict
-    printer = _Printer(None if options.json else sys.stdout, predicts=predicts)
+    top = options.top if action == "snapshot" else None
+    printer = _Printer(None if options.json else sys.stdout, predicts=predicts, top=top)
     cancel = threading.Event()
     # Ctrl+C breaks nothing off in the middle.
     before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
@@ -49,11 +58,27 @@ def run(options: argparse.Namespace) -> int:
             printer.result(result)
     finally:
         signal.signal(signal.SIGINT, before)
-    if options.json:
-        import json
+    document = _document(results, top) if options.json else {}
+    failure = _keep(results, options) if action == "snapshot" else None
+    if failure is not None:
+        code = max(fail(failure, as_json=options.json, known=document), exit_code(results))
+    else:
+        code = exit_code(results)
+        if options.json:
+            import json
 
-        print(json.dumps(_document(results)))
-    return INTERRUPTED if cancel.is_set() else exit_code(results)
+            print(json.dumps(document))
+    return INTERRUPTED if cancel.is_set() else code
+
+
+def _keep(results: list[Result], options: argparse.Namespace) -> MemtopError | None:
+    """Save the objects of a snapshot; the reason if that was asked for and is not possible."""
+    objects = results[0].objects if results else None
+    if objects is None or not options.save:
+        return None
+    from memtop.listing import keep
+
+    return keep(objects, options.save, force=options.force)
 
 
 def _act(
@@ -80,6 +105,7 @@ def _act(
                 live=named.is_live(),
                 force=options.force,
                 predict=action == "trim" and options.predict,
+                budget_s=options.budget_s if action == "snapshot" else None,
                 watch=watch,
                 cancel=cancel,
                 actor=actor,
@@ -108,14 +134,17 @@ def _missing(action: ActionId, pid: int) -> Result:
     )
 
 
-def _document(results: list[Result]) -> dict[str, object]:
+def _document(results: list[Result], top: int | None) -> dict[str, object]:
+    """All results; of the types of a snapshot at most `top`."""
     boot_at = named.boot_at()
+    made = [result_json(result, named.started(result.identity, boot_at)) for result in results]
+    for one in made:
+        if top is not None and one.get("types") is not None:
+            one["types"] = one["types"][:top]
     document: dict[str, object] = {
         "memtop": __version__,
         "taken_at": iso_utc(time.time()),
-        "results": [
-            result_json(result, named.started(result.identity, boot_at)) for result in results
-        ],
+        "results": made,
     }
     if error := error_json(results):
         document["error"] = error
@@ -125,11 +154,11 @@ def _document(results: list[Result]) -> dict[str, object]:
 class _Printer:
     """Writes results for people to `out` (None: nobody reads them), and progress to stderr.
 
-    `predicts`: there is a column for what was predicted.
+    `predicts`: there is a column for what was predicted; `top`: so many types of a snapshot.
     """
 
-    def __init__(self, out: TextIO | None, *, predicts: bool) -> None:
-        self._out, self._predicts = out, predicts
+    def __init__(self, out: TextIO | None, *, predicts: bool, top: int | None) -> None:
+        self._out, self._predicts, self._top = out, predicts, top
         self._has_heading = False
         self._progress = Progress()
         is_narrow = out is not None and is_terminal(out) and width(out) < WIDE
@@ -143,10 +172,19 @@ class _Printer:
         """What became of one process: figures and sentence, or why it was not done."""
         self._progress.clear()
         is_touched = result.outcome in GOOD or result.held_us is not None
-        if self._out is not None and is_touched:
+        if self._out is not None and result.objects is not None:
+            self._objects(result.objects, result.meaning, self._out)
+        elif self._out is not None and is_touched:
             self._figures(result, self._out)
         if result.outcome not in GOOD:
             _complain(result)
+
+    def _objects(self, objects: Objects, meaning: str, out: TextIO) -> None:
+        from memtop.listing import print_objects
+
+        print_objects(objects, None, top=self._top)
+        say("\n".join(wrapped(visible(meaning), out, 0)), out)
+        out.flush()
 
     def _figures(self, result: Result, out: TextIO) -> None:
         if not self._has_heading:

@@ -15,8 +15,10 @@ from memtop import __version__
 from memtop.errors import UsageError
 from memtop.units import parse_duration_s
 
-ACTING: tuple[Literal["trim", "gc"], ...] = ("trim", "gc")  # commands that change a process
-LOOKING: tuple[Literal["anatomy"], ...] = ("anatomy",)  # commands that look inside one
+Acting = Literal["trim", "gc", "snapshot"]
+Looking = Literal["anatomy", "census"]
+ACTING: tuple[Acting, ...] = ("trim", "gc", "snapshot")  # commands that run inside a process
+LOOKING: tuple[Looking, ...] = ("anatomy", "census")  # commands that look inside one
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,6 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands: dict[str, Callable[[], _Parser]] = {"ps": _ps_parser, "screenshot": _shot_parser}
     commands |= {name: partial(_looking_parser, name) for name in LOOKING}
     commands |= {name: partial(_acting_parser, name) for name in ACTING}
+    commands["diff"] = _diff_parser
     if arguments and arguments[0] in commands:
         return commands[arguments[0]]().parse_args(arguments[1:])
     return _screen_parser().parse_args(arguments)
@@ -71,6 +74,12 @@ def _pid(text: str) -> int:
     return int(text[:20])
 
 
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:20])):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text[:20])
+
+
 def _common(prog: str, description: str) -> _Parser:
     parser = _Parser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument(
@@ -105,8 +114,8 @@ def _screen_parser() -> _Parser:
     parser = _common(
         "memtop",
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
-        "Commands: memtop ps, memtop anatomy, memtop trim, memtop gc, memtop screenshot "
-        "(each has --help).",
+        "Commands: memtop ps, memtop anatomy, memtop census, memtop trim, memtop gc, "
+        "memtop snapshot, memtop diff, memtop screenshot (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
@@ -166,10 +175,14 @@ def _shot_parser() -> _Parser:
     return parser
 
 
-_LOOKS = {"anatomy": "What the resident memory of a process is made of. Nothing in it is changed."}
+_LOOKS = {
+    "anatomy": "What the resident memory of a process is made of. Nothing in it is changed.",
+    "census": "Python's objects by type, counted in the memory of a process. Nothing in it is"
+    " changed; of large ones a sample is counted.",
+}
 
 
-def _looking_parser(name: Literal["anatomy"]) -> _Parser:
+def _looking_parser(name: Looking) -> _Parser:
     parser = _Parser(prog=f"memtop {name}", description=_LOOKS[name], allow_abbrev=False)
     parser.add_argument("pid", type=_pid, metavar="PID", help="a process of this host")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -181,19 +194,59 @@ def _looking_parser(name: Literal["anatomy"]) -> _Parser:
         metavar="TIME",
         help="look again after that long, and show what has changed",
     )
+    if name == "census":
+        _top_option(parser)
+        parser.add_argument("--full", action="store_true", help="all objects, not a sample")
+        parser.add_argument(
+            "--budget",
+            dest="budget_s",
+            type=_duration,
+            metavar="TIME",
+            help="count for that long at most, and say how much was counted",
+        )
+        _save_option(parser)
+        parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.set_defaults(command=name)
     return parser
 
 
-def _acting_parser(name: Literal["trim", "gc"]) -> _Parser:
+def _top_option(parser: _Parser) -> None:
+    parser.add_argument(
+        "--top", type=_number, metavar="N", help="so many types (text: 20, JSON: all)"
+    )
+
+
+def _save_option(parser: _Parser) -> None:
+    parser.add_argument("--save", metavar="FILE", help="keep it for memtop diff, as JSON")
+
+
+def _diff_parser() -> _Parser:
+    parser = _Parser(
+        prog="memtop diff",
+        description="What grew between two censuses or two snapshots that --save has kept.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("before", metavar="A", help="the earlier file")
+    parser.add_argument("after", metavar="B", help="the later one")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    _top_option(parser)
+    parser.set_defaults(command="diff")
+    return parser
+
+
+def _acting_parser(name: Acting) -> _Parser:
     from memtop.actions.table import ACTIONS
 
     prog = f"memtop {name}"
     parser = _Parser(prog=prog, description=ACTIONS[name].does, allow_abbrev=False)
-    parser.add_argument("pids", nargs="+", type=_pid, metavar="PID", help="a process of this host")
+    many = 1 if name == "snapshot" else "+"
+    parser.add_argument("pids", nargs=many, type=_pid, metavar="PID", help="a process of this host")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument(
-        "--force", action="store_true", help="also where a refusal says that this is possible"
+        "--force",
+        action="store_true",
+        help="also where a refusal says that this is possible"
+        + (", and overwrite the file" if name == "snapshot" else ""),
     )
     if name == "trim":
         parser.add_argument(
@@ -202,5 +255,15 @@ def _acting_parser(name: Literal["trim", "gc"]) -> _Parser:
             action="store_false",
             help="leave out what is expected to come back",
         )
+    if name == "snapshot":
+        _top_option(parser)
+        parser.add_argument(
+            "--budget",
+            dest="budget_s",
+            type=_duration,
+            metavar="TIME",
+            help="hold the interpreter for that long at most, and say that it was cut",
+        )
+        _save_option(parser)
     parser.set_defaults(command=name)
     return parser

@@ -17,6 +17,7 @@ from memtop.render.escape import ASCII, fit, visible
 from memtop.units import iso_utc
 
 INTERRUPTED = 130  # the exit code after ctrl+c
+PIPED_WIDTH = 100  # cells of a line where no terminal says how many it has
 
 
 def say(text: str, stream: TextIO) -> None:
@@ -52,6 +53,11 @@ def width(stream: TextIO) -> int:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
+
+
+def sheet_width(stream: TextIO) -> int:
+    """How many cells the lines of a long answer have: the terminal's, or PIPED_WIDTH."""
+    return width(stream) if stream.isatty() else PIPED_WIDTH
 
 
 def complain(reason: str, command: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The commands that look inside a process: `memtop anatomy PID`.
+"""The commands that look inside a process: `memtop anatomy PID` and `memtop census PID`.
 
 Nothing in the process is changed or stopped. The answer goes to stdout; what could not be read, for
 want of a right, is named on stderr, and an answer without it is an answer. Ctrl+C ends the looking.
@@ -12,24 +12,25 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from memtop import named, units
 from memtop.actions.signals import Target
 from memtop.actions.table import KERNEL
-from memtop.console import INTERRUPTED, Progress, complain, fail, say, width
+from memtop.console import INTERRUPTED, Progress, complain, fail, say, sheet_width
 from memtop.errors import MemtopError, NoSuchProcess
 from memtop.probe.host import own_host
 from memtop.render.escape import fit, visible
 
 if TYPE_CHECKING:
-    from memtop.anatomy.difference import Difference
-    from memtop.anatomy.result import Anatomy
+    from memtop.anatomy.result import Anatomy, Missing
 
-PIPED_WIDTH = 100  # cells of a line where no terminal says how many it has
 GLANCE_S = 0.2  # between two looks at whether somebody has pressed ctrl+c
+
+_Answer = TypeVar("_Answer")
+_Watch = Callable[[int, int], None]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -65,69 +66,117 @@ def _cancelled_by_ctrl_c() -> Iterator[threading.Event]:
 def _run_anatomy(options: argparse.Namespace, target: Target, cancel: threading.Event) -> int:
     from memtop.anatomy.anatomy import look
     from memtop.anatomy.difference import compare
+
+    def take(watch: _Watch) -> Anatomy:
+        return look(target.identity, name=target.name, root=named.ROOT, watch=watch, cancel=cancel)
+
+    def tell() -> dict[str, Any]:
+        difference = compare(answers[0], answers[1]) if len(answers) == 2 else None
+        if options.json:
+            from memtop.anatomy.report import anatomy_json
+
+            started = named.started(target.identity, named.boot_at())
+            return anatomy_json(answers[-1], started, difference)
+        from memtop.render.anatomy import anatomy_text
+
+        cells = sheet_width(sys.stdout)
+        say(fit(_title(answers[-1]), cells).rstrip(), sys.stdout)
+        for line in anatomy_text(answers[-1], difference, cells):
+            say("".join(text for text, _ in line).rstrip(), sys.stdout)
+        return {}
+
+    answers, failure = _ask(take, options.wait_s, target, cancel)
+    missing = answers[-1].missing if answers else ()
+    return _finish(tell, missing, failure, cancel, known=bool(answers), as_json=options.json)
+
+
+def _run_census(options: argparse.Namespace, target: Target, cancel: threading.Event) -> int:
+    from memtop import listing
+    from memtop.anatomy.census import take_census
+    from memtop.anatomy.objects import Objects, compare
+
+    if options.save:
+        listing.check_free(options.save, force=options.force)
+
+    def take(watch: _Watch) -> Objects:
+        return take_census(
+            target.identity,
+            name=target.name,
+            root=named.ROOT,
+            full=options.full,
+            budget_s=options.budget_s,
+            watch=watch,
+            cancel=cancel,
+        )
+
+    def tell() -> dict[str, Any]:
+        growth = compare(answers[0], answers[1]) if len(answers) == 2 else None
+        if options.json:
+            from memtop.anatomy.inventory import objects_json
+
+            started = named.started(target.identity, named.boot_at())
+            return objects_json(answers[-1], started, growth, top=options.top)
+        listing.print_objects(answers[-1], growth, top=options.top)
+        return {}
+
+    answers, failure = _ask(take, options.wait_s, target, cancel)
+    missing = answers[-1].missing if answers else ()
+    if answers and options.save:
+        failure = listing.keep(answers[-1], options.save, force=options.force) or failure
+    return _finish(tell, missing, failure, cancel, known=bool(answers), as_json=options.json)
+
+
+def _ask(
+    take: Callable[[_Watch], _Answer], wait_s: float, target: Target, cancel: threading.Event
+) -> tuple[list[_Answer], MemtopError | None]:
+    """An answer, a second one `wait_s` later if that is not 0; and why there is no further one."""
     from memtop.anatomy.image import Cancelled
 
     progress = Progress()
-    answers: list[Anatomy] = []
-    failure: MemtopError | None = None
+    answers: list[_Answer] = []
 
     def watch(done: int, total: int) -> None:
         progress.show(f"reading {_of(done, total)}")
 
-    def look_now() -> None:
-        answers.append(
-            look(target.identity, name=target.name, root=named.ROOT, watch=watch, cancel=cancel)
-        )
-
     try:
-        look_now()
-        if options.wait_s:
-            _wait(options.wait_s, target, cancel, progress)
-            look_now()
+        answers.append(take(watch))
+        if wait_s:
+            _wait(wait_s, target, cancel, progress)
+            answers.append(take(watch))
     except Cancelled:
-        failure = MemtopError("cancelled")
+        return answers, MemtopError("cancelled")
     except MemtopError as error:
-        failure = error
+        return answers, error
     finally:
         progress.clear()
-    if not answers:
-        assert failure is not None
-        code = fail(failure, as_json=options.json)
-    else:
-        difference = compare(answers[0], answers[1]) if len(answers) == 2 else None
-        code = _tell(answers[-1], difference, failure, as_json=options.json)
-    return INTERRUPTED if cancel.is_set() else code
+    return answers, None
 
 
-def _tell(
-    anatomy: Anatomy,
-    difference: Difference | None,
+def _finish(
+    tell: Callable[[], dict[str, Any]],
+    missing: Sequence[Missing],
     failure: MemtopError | None,
+    cancel: threading.Event,
     *,
+    known: bool,
     as_json: bool,
 ) -> int:
-    """Print the answer; `failure` is why there is no second one."""
-    if as_json:
-        from memtop.anatomy.report import anatomy_json
+    """Print the answer, as far as one is `known`; `failure` is why there is no further one.
 
-        started = named.started(anatomy.identity, named.boot_at())
-        document = anatomy_json(anatomy, started, difference)
-        if failure is None:
+    `tell` prints the text, or makes the document.
+    """
+    document: dict[str, Any] = {}
+    if known:
+        document = tell()
+        if as_json and failure is None:
             import json
 
             print(json.dumps(document))
-    else:
-        from memtop.render.anatomy import anatomy_text
-
-        cells = width(sys.stdout) if sys.stdout.isatty() else PIPED_WIDTH
-        say(fit(_title(anatomy), cells).rstrip(), sys.stdout)
-        for line in anatomy_text(anatomy, difference, cells):
-            say("".join(text for text, _ in line).rstrip(), sys.stdout)
         sys.stdout.flush()
-        document = {}
-    if as_json or not sys.stdout.isatty():  # the text says it, too
-        _complain(anatomy)
-    return 0 if failure is None else fail(failure, as_json=as_json, known=document)
+        if as_json or not sys.stdout.isatty():  # the text says it, too
+            _complain(missing)
+    code = 0 if failure is None else fail(failure, as_json=as_json, known=document)
+    return INTERRUPTED if cancel.is_set() else code
 
 
 def _title(anatomy: Anatomy) -> str:
@@ -138,10 +187,10 @@ def _title(anatomy: Anatomy) -> str:
     return f"{anatomy.identity.pid} {visible(anatomy.name)}   {words}"
 
 
-def _complain(anatomy: Anatomy) -> None:
+def _complain(unknown: Sequence[Missing]) -> None:
     """What a right would allow to read, once for each reason, and the command that has it."""
     groups: dict[tuple[str, str | None], list[str]] = {}
-    for missing in anatomy.missing:
+    for missing in unknown:
         if missing.right is not None:
             groups.setdefault((missing.reason, missing.command), []).append(missing.what)
     for (reason, command), missed in groups.items():
@@ -174,4 +223,5 @@ def _of(done: int, total: int) -> str:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Target, threading.Event], int]] = {
     "anatomy": _run_anatomy,
+    "census": _run_census,
 }

@@ -1,6 +1,7 @@
 """Makes the pictures of this folder from the real screen over real processes.
 
     make screenshots
+    python screenshots/make.py objects-120x40-dark      (only this one)
 
 It starts small services of its own, of which one worker grows, one creeps, one swings and one
 ends; watches them for a few minutes, and takes the pictures. A PID namespace of their own keeps
@@ -45,14 +46,18 @@ PROCESSES = [
     ("media", "frame_worker", "frees"),
     ("media", "frame_worker", "frees"),
     ("ingest", "main", "traps"),
+    ("intake", "main", "piles"),
 ]
 LIMITS_MIB = {"tracker": 1536, "voice": 1024, "render": 704}
 # Name, cells, theme, ASCII, the keys that are pressed first, and whose subtree it is.
 PICTURES = [
     ("group-120x40-dark", (120, 40), "dark", False, "down,down,enter", "voice"),
-    ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab,tab", "render"),
+    ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab,tab,tab", "render"),
     ("anatomy-120x40-dark", (120, 40), "dark", False, "a,wait,a", "ingest"),
     ("anatomy-80x24-dark", (80, 24), "dark", False, "a,wait,a", "ingest"),
+    ("objects-120x40-dark", (120, 40), "dark", False, "o,wait,o", "intake"),
+    ("objects-80x24-dark", (80, 24), "dark", False, "o,wait,o", "intake"),
+    ("snapshot-120x40-dark", (120, 40), "dark", False, "S,y,wait,S,y", "intake"),
     ("trim-120x40-dark", (120, 40), "dark", False, "down,down,T", "media"),
     ("log-120x40-dark", (120, 40), "dark", False, "down,down,T,y,C,y,down,T,y", "media"),
     ("log-80x24-dark", (80, 24), "dark", False, "down,down,C,y", "media"),
@@ -104,6 +109,12 @@ def frames(begin):
         if time.monotonic() - begin > 150:  # none of these fits into a hole of those
             kept += [bytes(2467 + 16 * int(time.monotonic() - begin)) for _ in range(80)][::2]
 
+def pile(count):
+    from intake import inbox
+    for number in range(len(inbox.pending), len(inbox.pending) + count):
+        message = inbox.pending[f'message-{number}'] = inbox.Message(number)
+        message.parts += [os.urandom(2500) for _ in range(3)]
+
 def live(kind, below=()):
     for module, how in below:
         subprocess.Popen([sys.executable, '-m', module, '--mode', how, '--token', 'not-shown'])
@@ -119,9 +130,16 @@ def live(kind, below=()):
         if kind == 'swings': kept[40:] = mib(int(age) % 37)
         if kind == 'shrinks' and age > 80: del kept[50:]
         if kind == 'ends' and age > 135: os._exit(0)
+        if kind == 'piles': pile(25)
         if kind == 'storm' and age < 140: jobs(int(age / 5))
         if kind == 'request' and int(age) in (60, 130): request(int(age))
         time.sleep(1)
+"""
+INBOX = """
+pending, cameras = {}, [f'camera-{number}' for number in range(400)]
+
+class Message:
+    def __init__(self, number): self.number, self.parts = number, []
 """
 
 
@@ -131,6 +149,7 @@ def write_services(folder: Path) -> None:
     for package, module, kind in PROCESSES:
         (folder / package).mkdir(exist_ok=True)
         (folder / package / "__init__.py").touch()
+        (folder / package / "inbox.py").write_text(INBOX)
         below = [
             (f"{package}.{name}", how)
             for owner, name, how in PROCESSES
@@ -152,7 +171,7 @@ def isolated() -> None:
     made = make_cgroups()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            words = shlex.join([sys.executable, str(Path(__file__).resolve())])
+            words = shlex.join([sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]])
             (Path(folder) / "entrypoint.sh").write_text(f"{words}\nexit $?\n")
             code = subprocess.run(command, cwd=folder).returncode
     finally:
@@ -195,6 +214,11 @@ def start(package: str, folder: Path) -> int:
     return int(pid_file.read_text())
 
 
+def wanted() -> list[tuple]:
+    """The pictures that were named, or all."""
+    return [one for one in PICTURES if not sys.argv[1:] or one[0] in sys.argv[1:]]
+
+
 async def take(tops: dict[str, int]) -> None:
     """Watch, then take each picture; `tops` has the first process of every package."""
     from memtop.model.query import View
@@ -210,7 +234,7 @@ async def take(tops: dict[str, int]) -> None:
     for second in range(WATCH_S):
         await asyncio.sleep(max(0.0, begin + second - time.monotonic()))
         state = tracker.feed(source.sample(tracker.ask(Wanted())))
-    for name, size, theme, ascii_only, keys, *top in PICTURES:
+    for name, size, theme, ascii_only, keys, *top in wanted():
         app = MemtopApp(
             source,
             tracker,
@@ -254,9 +278,10 @@ def main() -> None:
         python.symlink_to(sys.executable)
         if (own := CGROUPS / "memtop" / "cgroup.procs").exists():
             own.write_text("0")
-        pids = {
-            package: start(package, folder) for package in dict.fromkeys(p for p, *_ in PROCESSES)
-        }
+        packages = list(dict.fromkeys(package for package, *_ in PROCESSES))
+        if all(len(one) > 5 for one in wanted()):  # each of them shows one service
+            packages = [package for package in packages if package in [one[5] for one in wanted()]]
+        pids = {package: start(package, folder) for package in packages}
         try:
             asyncio.run(take(pids))
         finally:

@@ -1,6 +1,7 @@
 """The memory of processes for tests of what reads it, and memory that is made up."""
 
 import contextlib
+import errno
 import os
 
 from memtop.anatomy.image import Image
@@ -53,6 +54,20 @@ def without(spans, cuts):
         if start < end:
             left.append((start, end))
     return left
+
+
+class Bounded(Memory):
+    """Memory that is made up: what lies outside is not mapped, instead of the process's end."""
+
+    def __init__(self, memory, start, end):
+        self.fd, self._bounds = memory.fd, (start, end)
+
+    def read(self, address, size):
+        """As from a process."""
+        start, end = self._bounds
+        if not start <= address <= address + size <= end:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(address, size)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,13 @@ seconds.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from memtop import units
 from memtop.actions import standstill
 from memtop.actions.interior import look_inside
+from memtop.actions.remote.snapshot_code import BUDGET_S, stride_of
 from memtop.actions.result import ActionId, Check, Plan, Refusal
 from memtop.actions.signals import Target
 from memtop.actions.table import ACTIONS, ITSELF, KERNEL, elsewhere
@@ -25,6 +27,7 @@ from memtop.probe.own import Standing, read_standing
 from memtop.probe.permission import remedy_for_filters
 from memtop.target.rights import read_rights
 from memtop.target.sharing import would_unshare_bytes
+from memtop.target.tracked import count_tracked
 
 MIB, GIB = 1 << 20, 1 << 30
 # Address space that a thread takes in glibc: 8 MiB of stack, and an arena, for which 128 MiB are
@@ -34,6 +37,12 @@ THREAD_ROOM_BYTES = 160 * MIB
 # a full collection visits every tracked object three times.
 TRIM_S_PER_GIB = 0.25
 GC_S_PER_GIB = 1.0
+# Of a snapshot: the code itself, each object that the collector tracks, and each of those that are
+# asked for what they refer to (0.4 to 2 µs, by how much that is).
+SNAPSHOT_S, S_PER_OBJECT, S_PER_FOLLOWED = 0.02, 3.5e-7, 1.0e-6
+S_PER_LISTED = 3e-8  # to list an object and to let it go: that cannot be cut off by a budget
+LIST_BYTES = 13  # for each object: 9 in a list that grows by an eighth, and what it is counted with
+LITTLE_BYTES = 1 << 20  # copied by anything that a process does
 MACHINE = "x86_64"
 
 
@@ -45,13 +54,26 @@ class _Objection(Exception):
         self.refusal, self.check = refusal, check
 
 
-def examine(action: ActionId, target: Target, *, root: str = "/proc") -> Plan:
+def leaves_shared(would_unshare_bytes: int | None) -> bool:
+    """Whether a snapshot does not ask for what containers refer to: much is shared, or may be.
+
+    That would be copied, too: each object that is asked for is written to.
+    """
+    return would_unshare_bytes is None or would_unshare_bytes >= LITTLE_BYTES
+
+
+def examine(
+    action: ActionId, target: Target, *, root: str = "/proc", budget_s: float = BUDGET_S
+) -> Plan:
     """What an action would meet in a process; whatever that does, the answer is a Plan.
 
-    It takes some milliseconds, and for gc 50 more if much is shared with relatives. Whether there
-    is room for what gc would copy is not judged here, because several targets share it.
+    `budget_s`: for how long a snapshot may hold the interpreter.
+
+    It takes some milliseconds, for gc and a snapshot 50 more if much is shared with relatives, and
+    for a snapshot 50 more. Whether there is room for what they would copy is not judged here,
+    because several targets share it.
     """
-    look = _Examination(action, target, root)
+    look = _Examination(action, target, root, budget_s)
     refusal: Refusal | None = None
     try:
         look.run()
@@ -75,6 +97,7 @@ def examine(action: ActionId, target: Target, *, root: str = "/proc") -> Plan:
         refusal=refusal,
         stall_s=look.stall_s,
         would_unshare_bytes=look.would_unshare_bytes,
+        needs_bytes=look.needs_bytes,
         allocator=look.allocator,
         python=look.python,
     )
@@ -83,8 +106,9 @@ def examine(action: ActionId, target: Target, *, root: str = "/proc") -> Plan:
 class _Examination:
     """One look at one process; what is known stays, even if an objection ends it."""
 
-    def __init__(self, action: ActionId, target: Target, root: str) -> None:
+    def __init__(self, action: ActionId, target: Target, root: str, budget_s: float) -> None:
         self._action, self._target, self._root = action, target, root
+        self._budget_s = budget_s
         self._pid = target.identity.pid
         self._call = f"memtop {action} {self._pid}"
         self._status: dict[str, str] = {}
@@ -93,6 +117,7 @@ class _Examination:
         self.rss_bytes: int | None = None
         self.stall_s: float | None = None
         self.would_unshare_bytes: int | None = None
+        self.needs_bytes = 0
         self.allocator: str | None = None
         self.python: str | None = None
         self._has_heads = True
@@ -119,10 +144,12 @@ class _Examination:
             self._check_filter(threads, standing)
             self._check_room(folder)
             self.checks.append(Check(threads.word, True))
-            if self._action == "gc":
+            if ACTIONS[self._action].python_only:
                 self.would_unshare_bytes = would_unshare_bytes(
                     self._pid, root=self._root, heads=self._has_heads
                 )
+            if self._action == "snapshot":
+                self._estimate_snapshot()
             # What was read by PID was of this very process only if that still lives.
             self._expect_alive(parse.parse_stat(slurp(folder, "stat")))
         finally:
@@ -153,7 +180,7 @@ class _Examination:
         rss_kib = parse.kib_of(self._status, "VmRSS")
         anonymous_kib = parse.kib_of(self._status, "RssAnon")
         self.rss_bytes = None if rss_kib is None else rss_kib * 1024
-        if anonymous_kib is not None:
+        if anonymous_kib is not None and self._action != "snapshot":
             per_gib = TRIM_S_PER_GIB if self._action == "trim" else GC_S_PER_GIB
             self.stall_s = anonymous_kib * 1024 / GIB * per_gib
 
@@ -171,11 +198,26 @@ class _Examination:
         self.allocator, self.python = inside.allocator, inside.python
         self._has_heads = inside.has_heads
         words = self.allocator or "no C library"
-        if self._action == "gc":
+        if ACTIONS[self._action].python_only:
             words = f"python {self.python}" if self.python else "no python"
         if inside.refusal is not None:
             raise _Objection(inside.refusal, words)
         self.checks.append(Check(words, True))
+
+    def _estimate_snapshot(self) -> None:
+        """For how long a snapshot holds the interpreter, and what its list of objects takes."""
+        version = re.match(r"(\d+)\.(\d+)", self.python or "")
+        if version is None:
+            return
+        tracked = count_tracked(self._pid, (int(version[1]), int(version[2])), root=self._root)
+        if tracked is None:
+            return
+        follows = not leaves_shared(self.would_unshare_bytes)
+        followed = tracked / stride_of(tracked) if follows else 0
+        seconds = SNAPSHOT_S + tracked * S_PER_OBJECT + followed * S_PER_FOLLOWED
+        least = SNAPSHOT_S + tracked * S_PER_LISTED
+        self.stall_s = min(seconds, max(self._budget_s, least))
+        self.needs_bytes = tracked * LIST_BYTES
 
     def _check_room(self, folder: int) -> None:
         """Whether a thread more does harm by its stack and its arena."""

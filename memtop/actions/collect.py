@@ -16,7 +16,7 @@ NO_GIL = "this Python 3.6 has no GIL yet, because it never started a thread: no 
 def judge(result: Result, reply: Reply) -> Result:
     """The result of a collection that was tried, whose RSS before and after is known."""
     if reply.payload is None:
-        return _refuse(result, reply)
+        return refuse(result, reply)
     head, _, body = reply.payload.decode("utf-8", "replace").partition("\n")
     try:
         if head != "ok":
@@ -48,8 +48,8 @@ def _generation(collected: str, uncollectable: str, seconds: str) -> Generation:
     return figures
 
 
-def _refuse(result: Result, reply: Reply) -> Result:
-    """Why no Python was run: the calls before it tell."""
+def refuse(result: Result, reply: Reply) -> Result:
+    """The result if no Python was run: the calls before it tell why."""
     done = reply.results
     if done.get("finalizing"):  # then it is not initialized any more, either
         reason = "its Python is ending"

@@ -59,7 +59,7 @@ def look_inside(action: ActionId, pid: int, root: str) -> Interior:
             or (
                 _object_to_allocator(allocator)
                 if action == "trim"
-                else _object_to_python(python, loaded)
+                else _object_to_python(python, loaded, action)
             )
         )
     name = allocator.name or allocator.provider
@@ -112,15 +112,24 @@ def _object_to_allocator(allocator: Allocator) -> Refusal | None:
     return Refusal(reason, verdict="not_applicable")
 
 
-def _object_to_python(python: Python | None, loaded: tuple[Module, ...]) -> Refusal | None:
+def _object_to_python(
+    python: Python | None, loaded: tuple[Module, ...], action: ActionId
+) -> Refusal | None:
     if python is None:
-        return Refusal("it runs no CPython: there is nothing to collect", verdict="not_applicable")
+        what = "collect" if action == "gc" else "count"
+        return Refusal(f"it runs no CPython: there is nothing to {what}", verdict="not_applicable")
     if python.version is not None and python.version < OLDEST:
         reason = f"it runs Python {python.text}; memtop knows 3.6 and later"
         return Refusal(reason, verdict="not_applicable")
+    if action == "snapshot" and python.is_free_threaded:
+        # Objects that are made elsewhere must have one owner until they are ready.
+        return Refusal(
+            "its Python has no GIL, so its other threads cannot be kept waiting while all"
+            " objects are looked at"
+        )
     if has_tkinter(loaded):
         return Refusal(
             "it has loaded Tcl (tkinter), whose objects only their own thread may free:"
-            " a collection in another thread may abort it"
+            " Python that is run in another thread may abort it"
         )
     return None

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from memtop import units
 from memtop.actions import collect, trim
-from memtop.actions.checks import examine
+from memtop.actions.checks import LITTLE_BYTES, examine, leaves_shared
 from memtop.actions.remote.session import Actor, Reply
+from memtop.actions.remote.snapshot_code import BUDGET_S
 from memtop.actions.result import ActionId, Plan, Refusal, Result, Verdict, as_sentence
 from memtop.actions.signals import Target
 from memtop.actions.table import ACTIONS, elsewhere
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from memtop.actions.headroom import Headroom
 
 PREDICTION_S = 3.0  # for all targets together
-ROOM_TIMES = 3  # so many times what gc would copy has to be left in the cgroup
-LITTLE_BYTES = 1 << 20  # copied by anything that a process does
+ROOM_TIMES = 3  # so many times what would be copied has to be left in the cgroup
 IN_VAIN = {
     "gil": "its GIL was held for {}: nothing was run",
     "begin": "its new thread did not get to run for {}: nothing was done",
@@ -43,6 +43,7 @@ def plan_all(
     root: str = "/proc",
     live: bool = True,
     predict: bool = True,
+    budget_s: float | None = None,
     watch: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> list[Plan]:
@@ -50,8 +51,9 @@ def plan_all(
     it, taken together.
 
     `predict` says of a trim what it would bring back, as far as that is known within PREDICTION_S.
-    `watch` gets the number of the target that is looked at, and how many there are. When `cancel`
-    is set, nothing more is looked at.
+    `budget_s`: for how long a snapshot may hold the interpreter (BUDGET_S). `watch` gets the number
+    of the target that is looked at, and how many there are. When `cancel` is set, nothing more is
+    looked at.
     """
     if not live:
         refusal = Refusal(elsewhere(ACTIONS[action]))
@@ -65,10 +67,10 @@ def plan_all(
             continue
         if watch is not None:
             watch(number, len(targets))
-        plan = examine(action, target, root=root)
+        plan = examine(action, target, root=root, budget_s=_budget(budget_s))
         is_possible = plan.refusal is None or plan.refusal.forceable
         plans.append(foresight.ask(plan) if foresight and is_possible else plan)
-    return _with_room(plans, root) if action == "gc" else plans
+    return _with_room(plans, root) if ACTIONS[action].python_only else plans
 
 
 class _Foresight:
@@ -101,6 +103,7 @@ def perform(
     live: bool = True,
     force: bool = False,
     predict: bool = True,
+    budget_s: float | None = None,
     watch: Callable[[str], None] | None = None,
     cancel: threading.Event | None = None,
     actor: Actor | None = None,
@@ -108,7 +111,8 @@ def perform(
     """Do it to each target in turn and say what came of it.
 
     `force` does what can be forced (`Refusal.forceable`). `predict` looks right before a trim at
-    what that will bring back. `watch` gets words on the way. When `cancel` is set, what has not
+    what that will bring back. `budget_s`: for how long a snapshot may hold the interpreter
+    (BUDGET_S). `watch` gets words on the way. When `cancel` is set, what has not
     begun is left undone. `actor` is the process for the first target if that was started already;
     it is closed here.
     """
@@ -116,7 +120,14 @@ def perform(
     ready: Actor | None = actor or Actor()
     foresight = _Foresight(root, cancel) if predict and action == "trim" else None
     try:
-        for plan in plan_all(action, targets, root=root, live=live, predict=False, cancel=cancel):
+        for plan in plan_all(
+            *(action, targets),
+            root=root,
+            live=live,
+            predict=False,
+            budget_s=budget_s,
+            cancel=cancel,
+        ):
             is_possible = plan.refusal is None or (force and plan.refusal.forceable)
             if foresight is not None and is_possible and not _is_set(cancel):
                 if watch is not None:
@@ -129,11 +140,15 @@ def perform(
             else:
                 with ready or Actor() as current:
                     ready = None
-                    result = _act(current, plan, root, force, watch, cancel)
+                    result = _act(current, plan, root, force, _budget(budget_s), watch, cancel)
                 yield result
     finally:
         if ready is not None:
             ready.close()
+
+
+def _budget(budget_s: float | None) -> float:
+    return BUDGET_S if budget_s is None else budget_s
 
 
 def _is_set(cancel: threading.Event | None) -> bool:
@@ -145,6 +160,7 @@ def _act(
     plan: Plan,
     root: str,
     force: bool,
+    budget_s: float,
     watch: Callable[[str], None] | None,
     cancel: threading.Event | None,
 ) -> Result:
@@ -152,7 +168,13 @@ def _act(
     before = rss_bytes(pid, root)
     at = time.time()
     reply = actor.run(
-        plan.action, plan.identity, root=root, force=force, watch=watch, cancel=cancel
+        *(plan.action, plan.identity),
+        root=root,
+        force=force,
+        watch=watch,
+        cancel=cancel,
+        budget_s=budget_s,
+        follows=not leaves_shared(plan.would_unshare_bytes),
     )
     after = rss_bytes(pid, root)
     result = Result(
@@ -171,9 +193,14 @@ def _act(
         predicted_bytes=plan.prediction.returns_bytes if plan.prediction else None,
         allocator=plan.allocator,
         would_unshare_bytes=plan.would_unshare_bytes,
+        needs_bytes=plan.needs_bytes,
     )
     if reply.outcome == "done" and plan.action == "trim":
         return trim.judge(result, reply, plan.prediction)
+    if reply.outcome == "done" and plan.action == "snapshot":
+        from memtop.actions import snapshot  # it needs anatomy, which the others do without
+
+        return snapshot.judge(result, reply, plan.python)
     if reply.outcome == "done":
         return collect.judge(result, reply)
     return _undone(result, reply, plan)
@@ -216,42 +243,55 @@ def _unchanged(plan: Plan, outcome: Verdict, reason: str) -> Result:
         rss_after_bytes=plan.rss_bytes,
         allocator=plan.allocator,
         would_unshare_bytes=plan.would_unshare_bytes,
+        needs_bytes=plan.needs_bytes,
     )
 
 
 def _with_room(plans: list[Plan], root: str) -> list[Plan]:
-    """Refuse where the copies would not fit well into the cgroup, of all its targets together."""
+    """Refuse where what they take would not fit well into the cgroup, of all targets together."""
     from memtop.actions.headroom import headroom  # takes long to import, and trim needs none
 
-    sharing = [plan for plan in plans if plan.refusal is None and plan.would_unshare_bytes != 0]
-    rooms = {plan.identity: headroom(plan.identity.pid, root=root) for plan in sharing}
+    taking = [plan for plan in plans if plan.refusal is None and _taken(plan) != 0]
+    rooms = {plan.identity: headroom(plan.identity.pid, root=root) for plan in taking}
     sums: dict[str | None, int] = defaultdict(int)
-    for plan in sharing:
-        sums[rooms[plan.identity].path] += plan.would_unshare_bytes or 0
+    for plan in taking:
+        sums[rooms[plan.identity].path] += _taken(plan) or 0
     made = []
     for plan in plans:
         room = rooms.get(plan.identity)
         if room is not None:
-            total = None if plan.would_unshare_bytes is None else sums[room.path]
+            total = None if _taken(plan) is None else sums[room.path]
             plan = replace(plan, refusal=_objection(plan, total, room))
         made.append(plan)
     return made
 
 
+def _taken(plan: Plan) -> int | None:
+    """How much more memory its cgroup will hold, for a moment or for good."""
+    if plan.would_unshare_bytes is None:
+        return None
+    return plan.would_unshare_bytes + plan.needs_bytes
+
+
 def _objection(plan: Plan, total: int | None, room: Headroom) -> Refusal | None:
-    """Why the memory that gc would copy forbids it; None if there is room enough."""
-    command = _force_command(plan)
+    """Why the memory that would be copied forbids it; None if there is room enough."""
+    command, who = _force_command(plan), "gc" if plan.action == "gc" else "a snapshot"
+    instead = f"; memtop census {plan.identity.pid} counts its objects from outside, copying none"
     if total is None:
-        reason = "how much of the memory that it shares gc would copy is not known"
-        return Refusal(reason, command=command, forceable=True)
+        reason = f"how much of the memory that it shares {who} would copy is not known"
+        return Refusal(reason + instead, command=command, forceable=True)
     if total < LITTLE_BYTES or (room.bytes is not None and room.bytes >= ROOM_TIMES * total):
         return None
     if room.bytes is None:
         left = f"what is left in its cgroup is not known ({room.why})"
     else:
         left = f"{units.size(max(0, room.bytes) / 1024)} are left for that"
-    reason = f"gc would copy ≈ {units.size(total / 1024)} that it shares with relatives, and {left}"
-    return Refusal(reason, command=command, forceable=True)
+    size = units.size(total / 1024)
+    if plan.action == "gc" or leaves_shared(plan.would_unshare_bytes):
+        reason = f"{who} would copy ≈ {size} that it shares with relatives, and {left}"
+    else:
+        reason = f"{who} takes ≈ {size} for a moment, and {left}"
+    return Refusal(reason + instead, command=command, forceable=True)
 
 
 def _force_command(plan: Plan) -> str:

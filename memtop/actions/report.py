@@ -53,6 +53,8 @@ def result_json(result: Result, started: str | None) -> dict[str, Any]:
         for name in "returned_bytes predicted_bytes allocator in_use_bytes free_bytes".split():
             values[name] = getattr(result, name)
         return values
+    if result.action == "snapshot":
+        return values | _snapshot_json(result)
     known = bool(result.generations)
     values["collected"] = sum(one.collected for one in result.generations) if known else None
     values["uncollectable"] = (
@@ -68,6 +70,29 @@ def result_json(result: Result, started: str | None) -> dict[str, Any]:
         for one in result.generations
     ]
     return values
+
+
+def _snapshot_json(result: Result) -> dict[str, Any]:
+    """What a snapshot found; null if there is none."""
+    objects = result.objects
+    values: dict[str, Any] = {
+        "would_unshare_bytes": result.would_unshare_bytes,
+        "needs_bytes": result.needs_bytes,
+    }
+    if objects is None:
+        return values | dict.fromkeys(("types", "objects", "containers", "tasks", "cut"))
+    from memtop.anatomy.inventory import contents_json
+
+    return values | {
+        "python": as_unicode(objects.python),
+        **contents_json(objects),
+        "cut": objects.cut,
+        "sampled": objects.sampled,
+        "coverage": round(objects.coverage, 6),
+        "sampling_error": None if objects.error is None else round(objects.error, 6),
+        "gil_s": objects.gil_s,
+        "missing": [each._asdict() for each in objects.missing],
+    }
 
 
 def _code(result: Result) -> int:

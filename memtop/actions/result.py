@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from memtop.probe.sample import Identity
 
 if TYPE_CHECKING:  # looking into arenas takes long to import, and may be left out
+    from memtop.anatomy.objects import Objects
     from memtop.anatomy.predict import Prediction
 
 Verdict = Literal[
     "done", "returned", "nothing_to_return", "not_applicable", "refused", "cancelled", "failed"
 ]
-ActionId = Literal["trim", "gc"]
+ActionId = Literal["trim", "gc", "snapshot"]
 
 
 def as_sentence(reason: str) -> str:
@@ -49,10 +50,11 @@ class Refusal(NamedTuple):
 class Plan:
     """What an action would meet in one process: made before it is confirmed, and again before it.
 
-    `stall_s`: how long threads of the target may wait (trim: those that allocate, gc: those that
-    run Python), an estimate from its size. `would_unshare_bytes`: memory shared with relatives
-    that gc would copy, an estimate; 0 if nothing is shared. `prediction`: what a trim would bring
-    back; None if nobody asked.
+    `stall_s`: how long threads of the target may wait (trim: those that allocate, else those that
+    run Python), an estimate. `would_unshare_bytes`: memory shared with relatives that gc or a
+    snapshot would copy, an estimate; 0 if nothing is shared. `needs_bytes`: what a snapshot takes
+    for a moment, to list all objects. `prediction`: what a trim would bring back; None if nobody
+    asked.
     """
 
     action: ActionId
@@ -63,6 +65,7 @@ class Plan:
     refusal: Refusal | None = None
     stall_s: float | None = None
     would_unshare_bytes: int | None = None
+    needs_bytes: int = 0
     allocator: str | None = None
     python: str | None = None
     prediction: Prediction | None = None
@@ -81,7 +84,8 @@ class Result:
     """What became of an action on one process; `meaning` is the sentence for people.
 
     `in_use_bytes` and `free_bytes` are malloc's own after a trim (mallinfo2: uordblks + hblkhd,
-    fordblks; of the latter, part may have been given back to the system already).
+    fordblks; of the latter, part may have been given back to the system already). `objects`: what
+    a snapshot found; `needs_bytes`: what it was expected to take for a moment.
     """
 
     action: ActionId
@@ -104,6 +108,8 @@ class Result:
     free_bytes: int | None = None
     generations: tuple[Generation, ...] = ()
     would_unshare_bytes: int | None = None
+    needs_bytes: int = 0
+    objects: Objects | None = None
     gone: bool = False
 
     @property

@@ -62,6 +62,18 @@ ACTIONS: dict[ActionId, Action] = {
         help="gc.collect in a Python process; asks first",
         python_only=True,
     ),
+    "snapshot": Action(
+        id="snapshot",
+        verb="gc snapshot",
+        question="gc snapshot of",
+        doing="gc snapshot of",
+        done="gc snapshot of",
+        does="Counts its objects by type, in a thread of its own inside the process.",
+        returns=Fact("objects", "by type, the longest containers by name; nothing is changed"),
+        waits="no other thread runs Python meanwhile",
+        help="gc snapshot: objects by type, from inside; asks first",
+        python_only=True,
+    ),
 }
 HOLDS = "one thread, while it waits in a system call"
 HOLDS_EACH = "one thread of each, one process after another"

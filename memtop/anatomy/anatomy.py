@@ -119,6 +119,10 @@ class Pace:
         self.total, self._watch, self._cancel = total, watch, cancel
         self._done, self._next_at = 0, 0.0
 
+    def plan(self, size: int) -> None:
+        """So many bytes are still to be read, and no more."""
+        self.total = self._done + size
+
     def step(self, size: int) -> None:
         """So many bytes more were read."""
         self._done += size

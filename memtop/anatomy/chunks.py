@@ -24,8 +24,9 @@ _FENCEPOST = 0x11  # the size of 16 bytes, the one before in use
 _POSTS = 48  # bytes: two fenceposts, and a last block of their size
 _MOST_GROWN = 1 << 20  # from the last block to the end that a heap had
 MOST_TRIED = 4 << 20  # words that are tried as the beginning of a block: half a second
-# Gets the words of a window, at which of them sizes stand, and the address of the first word.
-Visit = Callable[["array[int]", list[int], int], None]
+# Gets the words of a window, how many they are, at which of them the sizes of blocks stand, and the
+# address of the first one.
+Visit = Callable[["array[int]", int, list[int], int], None]
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class _Walker:
                     heads.append(index)
                 index += step
             if heads and visit:
-                visit(words, heads, at)
+                visit(words, count, heads, at)
             following = origin + WORD * index
             if index >= count and following < end:
                 # The block that was begun last ends behind the window.

@@ -10,6 +10,8 @@ from typing import Any
 
 from memtop import __version__
 from memtop.anatomy.difference import Difference
+from memtop.anatomy.inventory import OWNER
+from memtop.anatomy.objects import Objects
 from memtop.anatomy.result import Anatomy, Settings
 from memtop.probe.parse import as_unicode
 from memtop.units import iso_utc
@@ -28,16 +30,20 @@ MISSING = ("what", "reason", "right", "command")
 
 
 def anatomy_json(
-    anatomy: Anatomy, started: str | None, difference: Difference | None = None
+    anatomy: Anatomy,
+    started: str | None,
+    difference: Difference | None = None,
+    objects: Objects | None = None,
 ) -> dict[str, Any]:
     """One look; `started` is the moment at which the process began, in UTC.
 
-    `difference` is to an earlier look.
+    `difference` is to an earlier look, `objects` a census of the same process if there was one.
     """
     big_blocks = _fields(anatomy.big_blocks, BIG_BLOCKS)
     if big_blocks is not None and anatomy.big_blocks is not None:
         big_blocks["sizes"] = [_fields(one, SIZE_CLASS) for one in anatomy.big_blocks.sizes]
-        big_blocks["by_owner"] = None
+        owners = None if objects is None else [_fields(one, OWNER) for one in objects.big_blocks]
+        big_blocks["by_owner"] = owners
     return {
         "memtop": __version__,
         "taken_at": iso_utc(anatomy.taken_at),
@@ -54,8 +60,8 @@ def anatomy_json(
         "heaps": _fields(anatomy.heaps, HEAPS),
         "pymalloc": _fields(anatomy.pymalloc, PYMALLOC),
         "big_blocks": big_blocks,
-        "malloc_in_use_python_bytes": None,
-        "big_blocks_python_bytes": None,
+        "malloc_in_use_python_bytes": objects and objects.malloc_in_use_python_bytes,
+        "big_blocks_python_bytes": objects and objects.big_blocks_python_bytes,
         "trim_would_return_bytes": anatomy.trim_would_return_bytes,
         "allocator": as_unicode(anatomy.allocator),
         "provider": as_unicode(anatomy.provider),

@@ -5,18 +5,30 @@ While it is read, how far that has come. Lines of cells with roles. Sizes are by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from memtop import units
 from memtop.anatomy.result import FREED, LIVE, Anatomy
 from memtop.render.cells import Cell, cut, width_of
 from memtop.render.escape import fit, visible
-from memtop.render.inside import STALE_SHARE, Inside, Progress
+from memtop.render.inside import Inside
 from memtop.render.parts import Deltas
+from memtop.render.sight import Progress, Sight
 from memtop.render.strokes import KEPT, MIB, REST, TRIMMABLE, USED, stacked
 
 PROGRESS_CELLS = 24
 LEGEND_GAP = 3
+HEADINGS = ("heading", "sorted")
+_WEAKER = {
+    "faint": "faint",
+    "rule": "rule",
+    "ink": "ink",
+    "live": "faint",
+    "heading": "heading",
+    "sorted": "heading",
+}
+_LOUD = frozenset(("text", "clear", "bright", "strong", "dim"))
 
 
 def clock(at: float) -> str:
@@ -42,15 +54,7 @@ def head_line(inside: Inside, width: int) -> list[Cell]:
     """How much, how well it is explained, how old that is; since when changes are counted."""
     answer = inside.answer
     assert answer is not None
-    if inside.is_stale:
-        age: list[Cell] = [("as of ", "dim"), (clock(answer.taken_at), "text")]
-        age.append((f", {units.duration(inside.age_s)} ago", "dim"))
-        again: list[Cell] = [("   ", "dim"), (inside.key, "accent"), (" reads again", "dim")]
-        moved = _moved(inside)
-        tails = [[*age, *moved, *again], [*age, *again], age] if not inside.off else [age]
-    else:
-        took = units.span(answer.seconds)
-        tails = [[(f"read in {took}, {units.duration(inside.age_s)} ago", "dim")]]
+    tails = age_ways(inside, f"read in {units.span(answer.seconds)}")
     head, size = sizes(answer), sizes(answer)[:2]
     ways = [*([*head, (" " * 3, "dim"), *tail] for tail in tails), *([*size, *t] for t in tails)]
     left = next((way for way in ways if width_of(way) <= width), ways[-1])
@@ -63,13 +67,27 @@ def head_line(inside: Inside, width: int) -> list[Cell]:
     return apart(left, right, width)
 
 
-def _moved(inside: Inside) -> list[Cell]:
+def age_ways(sight: Sight, took: str) -> list[list[Cell]]:
+    """How dear and how old an answer is, what has moved since, which key reads again.
+
+    The longest way to say it first.
+    """
+    if not sight.is_stale:
+        return [[(f"{took}, {units.duration(sight.age_s)} ago", "dim")]]
+    age: list[Cell] = [("as of ", "dim"), (clock(sight.taken_at or 0.0), "text")]
+    age.append((f", {units.duration(sight.age_s)} ago", "dim"))
+    again: list[Cell] = [("   ", "dim"), (sight.key, "accent"), (" reads again", "dim")]
+    if sight.off or not sight.key:
+        return [age]
+    return [[*age, *_moved(sight), *again], [*age, *again], age]
+
+
+def _moved(sight: Sight) -> list[Cell]:
     """By how much RSS has moved since, if that is much."""
-    answer = inside.answer
-    if answer is None or abs(inside.moved_bytes) <= STALE_SHARE * answer.rss_bytes:
+    if not sight.moved_bytes:
         return []
-    word = "grown" if inside.moved_bytes > 0 else "shrunk"
-    size = units.size(abs(inside.moved_bytes) / 1024)
+    word = "grown" if sight.moved_bytes > 0 else "shrunk"
+    size = units.size(abs(sight.moved_bytes) / 1024)
     return [(f"; RSS has {word} by ", "dim"), (size, "text")]
 
 
@@ -92,10 +110,10 @@ def note(inside: Inside) -> list[Cell]:
     return [(f"read again in {units.span(inside.again.seconds)}, {age} ago", "faint")]
 
 
-def progress_line(inside: Inside, width: int) -> list[Cell]:
+def progress_line(sight: Sight, width: int) -> list[Cell]:
     """What is being read, how far it has come, and the key that ends it."""
-    progress = inside.progress or Progress()
-    name = fit(f"reading {inside.pid} {visible(inside.name)}", min(36, max(12, width // 3)))
+    progress = sight.progress or Progress()
+    name = fit(f"reading {sight.pid} {visible(sight.name)}", min(36, max(12, width // 3)))
     cells: list[Cell] = [(name.rstrip(), "text")]
     tail: list[Cell] = [("   ", "dim"), ("Esc", "accent"), (" cancel", "dim")]
     if progress.total_bytes > 0:
@@ -112,12 +130,12 @@ def progress_line(inside: Inside, width: int) -> list[Cell]:
     return [*cells, *tail]
 
 
-def empty_line(inside: Inside) -> list[Cell]:
+def empty_line(sight: Sight, words: str) -> list[Cell]:
     """What is missing, and the key that fills it."""
-    if inside.off:
-        return [(inside.off, "dim")]
-    who = f"Nothing was read of {inside.pid} yet.   "
-    return [(who, "dim"), (inside.key, "accent"), (" reads what its memory is made of", "dim")]
+    if sight.off:
+        return [(sight.off, "dim")]
+    who = f"Nothing was read of {sight.pid} yet.   "
+    return [(who, "dim"), (sight.key, "accent"), (f" {words}", "dim")]
 
 
 def bar_lines(anatomy: Anatomy, width: int) -> list[list[Cell]]:
@@ -161,3 +179,26 @@ def apart(left: list[Cell], right: list[Cell], width: int) -> list[Cell]:
     """One at each end of the line; the right one goes if there is no room for both."""
     gap = width - width_of(left) - width_of(right)
     return cut(left, width) if gap < 3 or not right else [*left, (" " * gap, "dim"), *right]
+
+
+def apart_ways(
+    lefts: Sequence[Sequence[Cell]], rights: Sequence[Sequence[Cell]], width: int
+) -> list[Cell]:
+    """One at each end of the line: the longest ways for which there is room."""
+    for left in lefts:
+        for right in rights:
+            gap = width - width_of(left) - width_of(right)
+            if gap >= 3 or (gap >= 0 and not right):
+                return [*left, (" " * gap, "dim"), *right] if right else list(left)
+    return cut(min(lefts, key=width_of), width)
+
+
+def margined(line: list[Cell], width: int) -> list[Cell]:
+    """The line with a margin of one; headings go from edge to edge."""
+    role = "heading" if line[0][1] in HEADINGS else "dim"
+    return cut([(" ", role), *line, *([(" ", role)] if role == "heading" else [])], width)
+
+
+def dimmed(line: Sequence[Cell]) -> list[Cell]:
+    """The line without anything that draws the eye: it is about to be replaced."""
+    return [(text, _WEAKER.get(role, "dim" if role in _LOUD else "faint")) for text, role in line]

@@ -17,6 +17,7 @@ from memtop.render.above import (
     empty_line,
     explained,
     head_line,
+    margined,
     note,
     progress_line,
     since,
@@ -25,8 +26,9 @@ from memtop.render.above import (
 from memtop.render.arenas import arenas_sentence, beside_lines, settings_line
 from memtop.render.cells import Cell, cut, width_of
 from memtop.render.escape import fit, visible
-from memtop.render.inside import Inside, failure_lines, measured_lines
+from memtop.render.inside import Inside, measured_lines
 from memtop.render.parts import Columns, Deltas, columns, groups_of, part_lines, rss_line
+from memtop.render.sight import failure_lines
 from memtop.render.strokes import SHOWN_BYTES, bar, delta_cell, size_cells
 
 BESIDE_FROM = 94  # cells within the margins, from which on arenas stand beside the parts
@@ -51,8 +53,8 @@ def inside_lines(inside: Inside, width: int, room: int) -> list[list[Cell]]:
     elif inside.failure is not None:
         lines = failure_lines(inside.failure, inner)
     else:
-        lines = [empty_line(inside)]
-    return [_margined(line, width) if line else [] for line in lines[: max(0, room)]]
+        lines = [empty_line(inside, "reads what its memory is made of")]
+    return [margined(line, width) if line else [] for line in lines[: max(0, room)]]
 
 
 def anatomy_text(
@@ -151,12 +153,6 @@ def _body(
     if more and len(top) + len(table) + len(below) < room:
         below.append(more)
     return [*top, *table, *below][:room]
-
-
-def _margined(line: list[Cell], width: int) -> list[Cell]:
-    """The line with a margin of one; headings go from edge to edge."""
-    role = "heading" if line[0][1] == "heading" else "dim"
-    return cut([(" ", role), *line, *([(" ", role)] if role == "heading" else [])], width)
 
 
 def _beside(left: list[list[Cell]], right: list[list[Cell]], width: int) -> list[list[Cell]]:

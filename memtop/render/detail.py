@@ -21,20 +21,24 @@ from memtop.probe.portrait import Portrait, advice
 from memtop.render.anatomy import compact_lines, inside_lines
 from memtop.render.cells import Cell, cut, process_name, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
+from memtop.render.counted import Counted
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.facts import fact_lines, peak_kib, swap_kib, why_unknown
 from memtop.render.group import group_facts, group_finding, group_title
+from memtop.render.grown import grown_lines
 from memtop.render.inside import Inside, finding_lines
 from memtop.render.limits import limit_finding, limit_lines
 from memtop.render.log import log_lines, log_title
+from memtop.render.objects import objects_lines
 from memtop.render.words import WARM, tone, trend_words
 
-ANATOMY, LOG = "anatomy", "log"
-TABS = ("chart", ANATOMY, "cgroup", "process", LOG)
+ANATOMY, OBJECTS, LOG = "anatomy", "objects", "log"
+TABS = ("chart", ANATOMY, OBJECTS, "cgroup", "process", LOG)
+INSIDE = {ANATOMY: "anatomy", OBJECTS: "census"}  # tabs that read a process: the same as a command
 GROUP_TABS = ("chart", "cgroup", LOG)
 NARROW = 70
-ROOMY, ROOMY_ROWS = 96, 30  # from this size on a rule stands above the finding of an anatomy
+ROOMY, ROOMY_ROWS = 96, 30  # from this size on a rule stands above what an answer means
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 
 
@@ -43,14 +47,15 @@ class Detail:
     """What the pane shows: whose, which tab, which window, what was read, what happened.
 
     With a `group` it is about that group, and `row` is the member that grows most; without one
-    `inside` is what is known of the inside of the process. The log is
-    about everything that was done; `acting` are the keys that act, each with its word.
+    `inside` is what is known of its memory, `counted` of its objects. The log is about everything
+    that was done; `acting` are the keys that act, each with its word.
     """
 
     row: Row
     state: State
     group: Group | None = None
     inside: Inside | None = None
+    counted: Counted | None = None
     tab: str = "chart"
     window: str = "10 m"
     portrait: Portrait | None = None
@@ -82,7 +87,7 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     lines = [_rule(detail, width), _title(detail, width)]
     finding = [] if detail.shown_tab == LOG else _finding(detail, width, height)
     finding = [cut([(" ", "dim"), *pieces], width) for pieces in finding]
-    if detail.shown_tab == ANATOMY and finding and width >= ROOMY and height >= ROOMY_ROWS:
+    if detail.shown_tab in INSIDE and finding and width >= ROOMY and height >= ROOMY_ROWS:
         finding = [[("─" * width, "rule")], [], *finding, []]
     room = max(0, height - len(lines) - len(finding) - 2)
     if detail.shown_tab == "process":
@@ -92,6 +97,8 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
         body = [cut(line, width) for line in made]
     elif detail.shown_tab == ANATOMY and detail.inside is not None:
         body = inside_lines(detail.inside, width, room)
+    elif detail.shown_tab == OBJECTS and detail.counted is not None:
+        body = objects_lines(detail.counted, width, room)
     elif detail.shown_tab == LOG:
         made = log_lines(detail.log, detail.acting, width, room, detail.skipped)
         body = [cut(line, width) for line in made]
@@ -285,16 +292,17 @@ def _wrapped(text: str, width: int, role: str, most: int) -> list[list[Cell]]:
 
 
 def _inside_finding(detail: Detail, width: int, height: int) -> list[list[Cell]]:
-    """What the anatomy says, in at most a quarter of the pane."""
-    if detail.inside is None:
-        return []
-    return finding_lines(detail.inside, width - 2, max(1, (height - 2) // 4))
+    """What an answer says, in at most a quarter of the pane."""
+    room = max(1, (height - 2) // 4)
+    if detail.shown_tab == OBJECTS:
+        return [] if detail.counted is None else grown_lines(detail.counted, width - 2, room)
+    return [] if detail.inside is None else finding_lines(detail.inside, width - 2, room)
 
 
 def _finding(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     """What was measured, in a sentence; and what helps if a right is missing."""
     row, portrait = detail.row, detail.portrait
-    if detail.shown_tab == ANATOMY and row.ended_at is None:
+    if detail.shown_tab in INSIDE and row.ended_at is None:
         return _inside_finding(detail, width, height)
     if detail.shown_tab == "cgroup" and (lines := limit_finding(detail.limit)):
         return lines

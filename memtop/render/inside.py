@@ -7,40 +7,35 @@ since the epoch.
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from memtop import units
 from memtop.anatomy.difference import Difference
+from memtop.anatomy.objects import Objects
 from memtop.anatomy.result import LIVE, Anatomy
 from memtop.render.arenas import count_words
 from memtop.render.cells import Cell
 from memtop.render.escape import visible
+from memtop.render.native import native_words
 from memtop.render.parts import Deltas
-from memtop.render.question import command_lines
+from memtop.render.sight import (
+    INDENT,
+    UNWRAPPED,
+    Sight,
+    as_many_as_fit,
+    failure_lines,
+    first_lines,
+    missing_blocks,
+    of_whole,
+    said,
+)
 from memtop.render.strokes import MIB, SHOWN_BYTES
 
-STALE_S, STALE_SHARE = 60.0, 0.05
 NOTABLE_BYTES, NOTABLE_SHARE, TRIM_SHARE = 16 * MIB, 0.1, 0.02
-INDENT = 4
-UNWRAPPED = 10_000
-MOST_MISSING, NAMED_CHANGES = 3, 2
+NAMED_CHANGES = 2
+COUNTED = ("malloc_in_use", "big_blocks")  # parts that a census divides: Python's, and the rest
 SHARE_WITHIN = 1.05  # parts that moved by more than RSS are not shares of its change
-
-
-class Progress(NamedTuple):
-    """How far a reading has come; nothing of both before it is known how much there is."""
-
-    done_bytes: int = 0
-    total_bytes: int = 0
-
-
-class Failure(NamedTuple):
-    """Why a reading came to nothing, and the command that helps."""
-
-    words: str
-    command: str | None = None
 
 
 class Again(NamedTuple):
@@ -51,50 +46,25 @@ class Again(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """What is known of the inside of a process, for its pane.
+class Inside(Sight):
+    """What is known of the memory of a process, for its pane.
 
-    `answer` has the newest figures, also those that were read `again` after it; at the last look in
-    full RSS was `read_rss_bytes`, now it is `rss_bytes`. `off` is why nothing can be read at all.
-    `key` reads (again), `trim` is the key that trims; empty if there is none. `sign` is that of the
-    trend, with its role.
+    `answer` has the newest figures, also those that were read `again` after it; `census` is the
+    newest one of its objects. `trim` is the key that trims, `objects` the one that takes a census;
+    empty if there is none.
     """
 
-    pid: int
-    name: str
-    now: float
-    rss_bytes: int | None = None
     answer: Anatomy | None = None
-    read_rss_bytes: int | None = None
     deltas: Deltas | None = None
     again: Again | None = None
-    progress: Progress | None = None
-    failure: Failure | None = None
-    off: str = ""
-    key: str = "a"
+    census: Objects | None = None
     trim: str = "T"
-    sign: tuple[str, str] = ("", "dim")
+    objects: str = "o"
 
     @property
-    def age_s(self) -> float:
-        """How old the answer is."""
-        return max(0.0, self.now - self.answer.taken_at) if self.answer is not None else 0.0
-
-    @property
-    def moved_bytes(self) -> int:
-        """By how much RSS has changed since the answer."""
-        if self.answer is None or self.rss_bytes is None:
-            return 0
-        read = self.read_rss_bytes if self.read_rss_bytes is not None else self.answer.rss_bytes
-        return self.rss_bytes - read
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the answer is old, or of a size that the process no longer has."""
-        if self.answer is None:
-            return False
-        moved = abs(self.moved_bytes) > STALE_SHARE * self.answer.rss_bytes
-        return moved or self.age_s > STALE_S
+    def taken_at(self) -> float | None:
+        """When the answer was taken; None before there is one."""
+        return None if self.answer is None else self.answer.taken_at
 
 
 def finding_lines(inside: Inside, width: int, room: int = 100) -> list[list[Cell]]:
@@ -102,13 +72,9 @@ def finding_lines(inside: Inside, width: int, room: int = 100) -> list[list[Cell
 
     As many sentences as fit into `room` lines; where not even one does, its beginning.
     """
-    blocks = _finding(inside, width)
-    lines: list[list[Cell]] = []
-    for block in blocks:
-        if len(lines) + len(block) > room:
-            break
-        lines += block
-    return lines or [line for block in _finding(inside, UNWRAPPED)[:1] for line in block][:room]
+    return as_many_as_fit(_finding(inside, width), room) or first_lines(
+        _finding(inside, UNWRAPPED), room
+    )
 
 
 def _finding(inside: Inside, width: int) -> list[list[list[Cell]]]:
@@ -118,23 +84,34 @@ def _finding(inside: Inside, width: int) -> list[list[list[Cell]]]:
         return []
     blocks = [failure_lines(inside.failure, width)] if inside.failure is not None else []
     blocks += _measured(answer, inside.deltas, width, inside.sign)
+    blocks += _whose(inside, width)
     would = answer.trim_would_return_bytes or 0
     is_much = would >= max(NOTABLE_BYTES, TRIM_SHARE * answer.rss_bytes)
     if is_much and inside.trim and not inside.off:
         words: list[Cell] = [("→".ljust(INDENT), "accent"), (inside.trim, "accent")]
         blocks.append([[*words, (f" trim would return ≈ {units.size(would / 1024)}", "text")]])
-    return [*blocks, *_missing(answer, width)]
+    return [*blocks, *missing_blocks(answer.missing, width)]
 
 
-def failure_lines(failure: Failure, width: int) -> list[list[Cell]]:
-    """Why nothing was read, and the command that helps."""
-    lines = _said("–", "rising", failure.words, "bright", width)
-    return lines + _commands(failure.command, width)
+def _whose(inside: Inside, width: int) -> list[list[list[Cell]]]:
+    """What of malloc no object of Python owns, or the key that tells when malloc grows."""
+    if inside.census is not None and (words := native_words(inside.census)):
+        age = units.duration(max(0.0, inside.now - inside.census.taken_at))
+        return [said("", "dim", f"{words[:-1]} (census, {age} ago).", "text", width)]
+    leading = inside.deltas.leading if inside.deltas is not None else None
+    if leading not in COUNTED or inside.census is not None or not inside.objects or inside.off:
+        return []
+    words = " counts objects, and tells how much of malloc they own"
+    arrow: list[Cell] = [("→".ljust(INDENT), "accent"), (inside.objects, "accent")]
+    return [[[*arrow, (words, "text")]]]
 
 
 def measured_lines(anatomy: Anatomy, deltas: Deltas | None, width: int) -> list[list[Cell]]:
     """What was measured and what is missing, for a text."""
-    blocks = [*_measured(anatomy, deltas, width, ("", "dim")), *_missing(anatomy, width)]
+    blocks = [
+        *_measured(anatomy, deltas, width, ("", "dim")),
+        *missing_blocks(anatomy.missing, width),
+    ]
     return [line for block in blocks for line in block]
 
 
@@ -145,22 +122,10 @@ def _measured(
     words, is_notable = _most(anatomy)
     if sign[1] not in ("leak", "rising", "shrink") and is_notable:
         sign = ("!", "rising")
-    blocks = [_said(*sign, words, "bright" if is_notable else "text", width)]
+    blocks = [said(*sign, words, "bright" if is_notable else "text", width)]
     if deltas is not None and (words := _changed(deltas)):
-        blocks.append(_said("", "dim", words, "text", width))
+        blocks.append(said("", "dim", words, "text", width))
     return blocks
-
-
-def _missing(anatomy: Anatomy, width: int) -> list[list[list[Cell]]]:
-    """What is not known and why, and the commands that would have it."""
-    blocks = []
-    for one in anatomy.missing[:MOST_MISSING]:
-        words = f"Not known: {visible(one.what)}: {visible(one.reason)}."
-        blocks.append(_said("–", "dim", words, "text", width))
-    if (more := len(anatomy.missing) - MOST_MISSING) > 0:
-        blocks.append(_said("–", "dim", f"and {more} more.", "dim", width))
-    commands = dict.fromkeys(one.command for one in anatomy.missing if one.command)
-    return [*blocks, *(_commands(command, width) for command in commands)]
 
 
 def _most(anatomy: Anatomy) -> tuple[str, bool]:
@@ -179,12 +144,15 @@ def _most(anatomy: Anatomy) -> tuple[str, bool]:
         would = anatomy.trim_would_return_bytes
         back = "" if would is None else f"; trim would return {units.size(would / 1024)}"
         if 2 * trimmable >= kept:
-            return f"Freed, not returned: {_of(kept, held)} in {arenas}{back}.", True
-        free = f"{_of(kept - trimmable, held)} in {arenas}"
+            return f"Freed, not returned: {of_whole(kept, held)} in {arenas}{back}.", True
+        free = f"{of_whole(kept - trimmable, held)} in {arenas}"
         return f"Freed, but kept by malloc: {free}, in holes smaller than a page{back}.", True
     if notable(pools):
         used = anatomy.bytes_of("python_objects")
-        return f"Freed, but kept by Python: {_of(pools, pools + used)} in its pools are free.", True
+        return (
+            f"Freed, but kept by Python: {of_whole(pools, pools + used)} in its pools are free.",
+            True,
+        )
     if anatomy.heaps is not None:
         size = units.size(anatomy.heaps.resident_bytes / 1024)
         return f"Heaps of malloc have {size}; what of that is in use was not read.", False
@@ -195,17 +163,10 @@ def _most(anatomy: Anatomy) -> tuple[str, bool]:
     if largest.id in LIVE:
         size = units.size(largest.bytes / 1024)
         return (
-            f"In use: {_of(live, rss)}; the largest part is {visible(largest.label)}, {size}.",
+            f"In use: {of_whole(live, rss)}; the largest part is {visible(largest.label)}, {size}.",
             False,
         )
-    return f"The largest part is {visible(largest.label)}: {_of(largest.bytes, rss)}.", False
-
-
-def _of(size: int, whole: int) -> str:
-    """`305 of 580 MiB`, `333 MiB of 1.09 GiB`."""
-    number, unit = units.size_parts(size / 1024)
-    of = units.size(whole / 1024)
-    return f"{number} of {of}" if of.endswith(unit) else f"{number} {unit} of {of}"
+    return f"The largest part is {visible(largest.label)}: {of_whole(largest.bytes, rss)}.", False
 
 
 def _changed(deltas: Deltas) -> str:
@@ -227,20 +188,3 @@ def _changed(deltas: Deltas) -> str:
         for one in (along if is_share else moved[:NAMED_CHANGES])
     )
     return f"Of {total}: {named}." if is_share else f"RSS {total}; {named}."
-
-
-def _said(sign: str, role: str, words: str, text: str, width: int) -> list[list[Cell]]:
-    """A sentence behind its sign; it wraps within its own column."""
-    pieces = textwrap.wrap(visible(words), max(8, width - INDENT), break_on_hyphens=False)
-    return [
-        [((sign if index == 0 else "").ljust(INDENT), role), (piece, text)]
-        for index, piece in enumerate(pieces)
-    ]
-
-
-def _commands(command: str | None, width: int) -> list[list[Cell]]:
-    """A command that helps, whole, behind its arrow."""
-    return [
-        [(mark.ljust(INDENT), role), text]
-        for (mark, role), text in (command_lines(command, width - 1) if command else [])
-    ]

@@ -6,16 +6,19 @@ reads a process. Sizes are bytes, times seconds since the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from memtop.anatomy.difference import compare
 from memtop.anatomy.result import PART_IDS, Anatomy, QuickArenas
 from memtop.probe.sample import Identity
-from memtop.render.inside import Again, Failure
+from memtop.render.inside import Again
 from memtop.render.parts import Deltas
+from memtop.render.sight import Failure
 
 MOST = 64  # processes
+Kept = TypeVar("Kept")
 
 
 @dataclass(slots=True)
@@ -74,24 +77,32 @@ class Known:
         return Deltas(difference, is_partial=baseline is self.newest, mark=mark)
 
 
-class Answers:
-    """What is known of the processes that were looked into last."""
+class Recent(Generic[Kept]):
+    """What is kept of the processes that were looked into last; `make` begins it for one."""
 
-    def __init__(self) -> None:
-        self._known: dict[Identity, Known] = {}
+    def __init__(self, make: Callable[[], Kept], most: int) -> None:
+        self._make, self._most = make, most
+        self._known: dict[Identity, Kept] = {}
 
     @property
-    def known(self) -> Mapping[Identity, Known]:
+    def known(self) -> Mapping[Identity, Kept]:
         """The processes, the one that was looked into last at the end."""
         return self._known
 
-    def of(self, identity: Identity) -> Known:
+    def of(self, identity: Identity) -> Kept:
         """What is known of a process; the one that was looked into least lately is forgotten."""
-        known = self._known.pop(identity, None) or Known()
+        known = self._known.pop(identity, None) or self._make()
         self._known[identity] = known
-        while len(self._known) > MOST:
+        while len(self._known) > self._most:
             del self._known[next(iter(self._known))]
         return known
+
+
+class Answers(Recent[Known]):
+    """What is known of the memory of the processes that were looked into last."""
+
+    def __init__(self) -> None:
+        super().__init__(Known, MOST)
 
 
 def _freshened(answer: Anatomy, quick: QuickArenas, rss_bytes: int) -> Anatomy:

@@ -84,6 +84,9 @@ def _terms(action: Action, subject: Sequence[Plan]) -> tuple[Term, ...]:
         terms.append(Term("waits", *_about(max(stalls)), action.waits))
     if action.python_only:
         terms.append(_unshared(subject))
+    if needed := sum(plan.needs_bytes for plan in subject):
+        number, unit = size_parts(needed / 1024)
+        terms.append(Term("needs", f"≈ {number:>3}", unit, "for a moment, to list all objects"))
     return (*terms, Term("leaves", table.LEAVES.value, "", table.LEAVES.words))
 
 

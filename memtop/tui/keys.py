@@ -64,6 +64,24 @@ KEYS: tuple[Key, ...] = (
         "See",
         "anatomy",
     ),
+    Key(
+        "objects",
+        "o",
+        "o",
+        "objects",
+        "objects by type (census); again: what grew",
+        "See",
+        "objects",
+    ),
+    Key(
+        "difference",
+        "D",
+        "D",
+        "difference",
+        "objects: what grew since the last",
+        "See",
+        "difference",
+    ),
     Key("follow", "F", "F", "follow", "follow this process", "See"),
     Key("pause", "p", "p", "pause", "pause the view; sampling goes on", "See", "pause"),
     Key(
@@ -89,7 +107,7 @@ KEYS: tuple[Key, ...] = (
         "r",
         "r",
         "baseline",
-        "column Δ SINCE R; in anatomy Δ from now on",
+        "column Δ SINCE R; of answers Δ from now on",
         "Keep",
         "since",
     ),
@@ -98,6 +116,16 @@ KEYS: tuple[Key, ...] = (
     Key("save", "w", "w", "save", "save picture and report", "Keep", "save"),
     Key("trim", "T", "T", "act('trim')", ACTIONS["trim"].help, "Act", "trim", acts=True),
     Key("gc", "C", "C", "act('gc')", ACTIONS["gc"].help, "Act", "gc", acts=True),
+    Key(
+        "snapshot",
+        "S",
+        "S",
+        "act('snapshot')",
+        ACTIONS["snapshot"].help,
+        "Act",
+        "snapshot",
+        acts=True,
+    ),
     Key("signal", "K,f9", "K", "signal", "send a signal: asks first", "Act", "signal", acts=True),
     Key("palette", "colon,ctrl+p", ":", "palette", "every command by name", "Keep"),
     Key("help", "question_mark,f1", "?", "help", "this help", "Keep", "help", stays=True),
@@ -109,6 +137,7 @@ FOOTER_ORDER = (
     "sort",
     "detail",
     "anatomy",
+    "objects",
     "trim",
     "gc",
     "tag",
@@ -120,18 +149,35 @@ FOOTER_ORDER = (
     "help",
     "quit",
 )
-# While an anatomy is on show: other keys in other words.
-ANATOMY_FOOTER = (
-    ("anatomy", "read again"),
-    ("baseline", "new baseline"),
-    ("trim", ""),
-    ("gc", ""),
-    ("next_tab", "next pane"),
-    ("save", ""),
-    ("escape", "back"),
-    ("help", ""),
-    ("quit", ""),
-)
+# While the inside of a process is on show, by tab: other keys in other words.
+INSIDE_FOOTERS = {
+    "anatomy": (
+        ("anatomy", "read again"),
+        ("baseline", "new baseline"),
+        ("objects", ""),
+        ("trim", ""),
+        ("gc", ""),
+        ("next_tab", "next pane"),
+        ("save", ""),
+        ("escape", "back"),
+        ("help", ""),
+        ("quit", ""),
+    ),
+    "objects": (
+        ("objects", "read again"),
+        ("difference", ""),
+        ("snapshot", ""),
+        ("baseline", "new baseline"),
+        ("sort", ""),
+        ("filter", ""),
+        ("escape", "back"),
+        ("anatomy", ""),
+        ("gc", ""),
+        ("save", ""),
+        ("help", ""),
+        ("quit", ""),
+    ),
+}
 
 
 # What other programs' users press; a preset changes only these bindings.
@@ -223,10 +269,10 @@ def quit_binding() -> list[BindingType]:
     ]
 
 
-def footer(table: Sequence[Key] = KEYS, *, anatomy: bool = False) -> list[tuple[str, str, bool]]:
-    """Key, word and whether it always stays, in order of use; those for an `anatomy` on show."""
+def footer(table: Sequence[Key] = KEYS, tab: str = "") -> list[tuple[str, str, bool]]:
+    """Key, word and whether it always stays, in order of use; those for a `tab` on show."""
     by_id = {key.id: key for key in table}
-    order = ANATOMY_FOOTER if anatomy else tuple((id_, "") for id_ in FOOTER_ORDER)
+    order = INSIDE_FOOTERS.get(tab) or tuple((id_, "") for id_ in FOOTER_ORDER)
     shown = [(by_id[id_], word) for id_, word in order if id_ in by_id]
     return [(key.label, word or key.footer, key.stays) for key, word in shown]
 

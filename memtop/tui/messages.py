@@ -10,8 +10,9 @@ from memtop.model.state import State
 
 if TYPE_CHECKING:
     from memtop.actions.result import Plan, Result
+    from memtop.anatomy.objects import Objects
     from memtop.anatomy.result import Anatomy, QuickArenas
-    from memtop.render.inside import Progress
+    from memtop.render.sight import Progress
     from memtop.tui.job import Job
     from memtop.tui.reading import Reading
 
@@ -81,18 +82,13 @@ class ReadOn(Message):
 
 
 class Answered(Message):
-    """What a process is made of, or why that cannot be told."""
+    """What was found in a process; None and an error, or None alone, if nothing was."""
 
     def __init__(
-        self, reading: Reading, answer: Anatomy | None, error: Exception | None = None
+        self,
+        reading: Reading,
+        answer: Anatomy | QuickArenas | Objects | None,
+        error: Exception | None = None,
     ) -> None:
         super().__init__()
         self.reading, self.answer, self.error = reading, answer, error
-
-
-class AnsweredQuickly(Message):
-    """The arenas of a process, read again; None if that could not be done quickly."""
-
-    def __init__(self, reading: Reading, answer: QuickArenas | None) -> None:
-        super().__init__()
-        self.reading, self.answer = reading, answer

@@ -8,14 +8,17 @@ from memtop.actions import signals
 from memtop.actions.result import Result
 from memtop.actions.signals import Outcome, Target
 from memtop.actions.table import ACTIONS, Action
+from memtop.anatomy.objects import Objects
 from memtop.model.log import Entry
-from memtop.units import size
+from memtop.render.escape import visible
+from memtop.units import size, span
 
 DONE = frozenset({"done", "returned", "nothing_to_return"})
 
 
 def entry_of(result: Result) -> Entry:
-    """A result as an entry of the log."""
+    """A result as an entry of the log; a snapshot returns no memory."""
+    is_returning = result.outcome in DONE and result.action != "snapshot"
     return Entry(
         at=result.at,
         action=ACTIONS[result.action].id,
@@ -26,7 +29,7 @@ def entry_of(result: Result) -> Entry:
         identity=result.identity,
         before_bytes=result.rss_before_bytes,
         after_bytes=result.rss_after_bytes,
-        returned_bytes=result.returned_bytes if result.outcome in DONE else None,
+        returned_bytes=result.returned_bytes if is_returning else None,
         predicted_bytes=result.predicted_bytes,
         held_us=result.held_us,
         command=result.command,
@@ -78,13 +81,27 @@ def _of_one(action: Action, result: Result) -> str:
 
 
 def _gain(done: Sequence[Result]) -> str:
-    """What was collected, and by how much RSS has fallen in all."""
+    """What was found or collected, and by how much RSS has fallen in all."""
+    if found := [result.objects for result in done if result.objects is not None]:
+        return _found(found)
     text = size(sum(result.returned_bytes or 0 for result in done) / 1024)
     words = "0 MiB returned" if text == "0.0 MiB" else f"{text} returned"
     if any(result.generations for result in done):
         collected = sum(one.collected for result in done for one in result.generations)
         words = f"{collected:,} objects collected, {words}"
     return words
+
+
+def _found(found: Sequence[Objects]) -> str:
+    """How many objects, the largest type, and for how long the interpreter was held."""
+    about = "≈ " if any(objects.sampled for objects in found) else ""
+    words = f"{about}{sum(objects.count for objects in found):,} objects"
+    types = [one for objects in found for one in objects.types]
+    if types:
+        largest = max(types, key=lambda one: one.all_bytes)
+        words += f", most in {visible(largest.name)}: {size(largest.all_bytes / 1024)}"
+    held = [objects.gil_s for objects in found if objects.gil_s is not None]
+    return f"{words}; GIL held {span(max(held))}" if held else words
 
 
 def _reason(result: Result) -> str:

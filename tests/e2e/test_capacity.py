@@ -109,7 +109,7 @@ def test_the_screen_warns(service, tmp_path, capsys):
     service.request(200)
     out = tmp_path / "screen.txt"
     command = ["screenshot", str(out), "--pid", str(service.process.pid), "--for", "3s"]
-    assert main([*command, "--size", "120x40", "--keys", "enter,tab,tab"]) == 0
+    assert main([*command, "--size", "120x40", "--keys", "enter,tab,tab,tab"]) == 0
     capsys.readouterr()
     text = out.read_text()
     first = text.splitlines()[0]

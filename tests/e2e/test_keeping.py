@@ -22,7 +22,7 @@ def test_detail_of_a_real_process(terminal, family):
     terminal.keys("Enter")
     text = terminal.wait(f"{child} quarry.py", "open files", "glibc", "peak", "threads", "[ ]")
     assert "python 3." in text
-    terminal.keys("Tab", "Tab", "Tab")
+    terminal.keys("Tab", "Tab", "Tab", "Tab")
     terminal.wait("command", "environment,", "names", "PATH")
     terminal.keys("Escape")
     terminal.wait("PID", without="environment,")

@@ -311,7 +311,7 @@ async def test_read_only_has_no_keys_that_act(source, look, performer):
         await screen.press("T", "C", "K")
         assert performer.planned == []
         assert "Signal to" not in screen.text
-        await screen.press("enter", "tab", "tab", "tab", "tab")
+        await screen.press("enter", "shift+tab")
         assert "--read-only" in screen.text
         await screen.press("escape", "question_mark")
         text = screen.text

@@ -445,7 +445,7 @@ async def test_keys_of_the_pane(live, look, reader):
         assert "Enter detail  a anatomy" in screen.lines[-1]
         await screen.press("a")
         await seen(screen, "python objects")
-        assert "a read again  r new baseline  T trim" in screen.lines[-1]
+        assert "a read again  r new baseline  o objects  T trim" in screen.lines[-1]
         await screen.press("tab")
         assert "a anatomy" in screen.lines[-1]
 
@@ -485,7 +485,7 @@ async def test_every_size(live, look, reader, size, options):
         await screen.press("a")
         await answered(screen)
         await screen.press("escape")
-        assert not screen.app._main.is_dissecting
+        assert not screen.app._main.is_inside
 
 
 async def test_the_process_may_end(live, source, look, reader):

@@ -59,10 +59,12 @@ async def test_the_window_of_the_chart(app, look):
 
 
 async def test_tabs(app, look):
-    """Tab goes to anatomy, cgroup, the command line with the environment, the log, and round."""
+    """Tab goes to anatomy, objects, cgroup, command line and environment, the log, and round."""
     async with look(app) as screen:
         await screen.press("end", "enter", "tab")
-        assert "Off: this is a recording" in screen.text
+        assert "Off: this is a recording" in screen.text and "memtop anatomy there" in screen.text
+        await screen.press("tab")
+        assert "memtop census there" in screen.text
         await screen.press("tab")
         assert "No memory cgroup to show" in screen.text
         await screen.press("tab")

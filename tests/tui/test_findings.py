@@ -120,7 +120,7 @@ async def test_an_unknown_limit_says_why(look):
     source._before_sample = move
     async with look(app_over(source), (140, 40)) as screen:
         assert "limit not known" in screen.lines[0]
-        await screen.press("enter", "tab", "tab")
+        await screen.press("enter", "tab", "tab", "tab")
         assert "limit not known: no right to look into its container" in screen.text
 
 
@@ -129,7 +129,7 @@ async def test_when_it_is_full(look):
     app = app_over(voice(4, grow=20_480), ticks=120)
     async with look(app) as screen:
         assert "full in ≈" in screen.lines[0]
-        await screen.press("enter", "tab", "tab")
+        await screen.press("enter", "tab", "tab", "tab")
         assert "between" in screen.text
         assert "meets the limit in about" in screen.text
 

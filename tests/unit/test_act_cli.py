@@ -523,3 +523,12 @@ def test_the_whole_command_takes_little(target):
     bare = min(cpu_s(sys.executable, "-I", "-S", "-c", "") for _ in range(5))
 
     assert whole < 40 * bare  # 15 to 20 on a quiet machine
+
+
+def test_no_process_can_be_started(tmp_path, children, monkeypatch, capsys):
+    """Where its own Python cannot be started, that is said, and not of the output."""
+    child = children.ready("print(1, flush=True); import sys; sys.stdin.read()")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+
+    assert main(["trim", str(child.pid)]) == 1
+    assert "python cannot be started, which acts on the process" in capsys.readouterr().err

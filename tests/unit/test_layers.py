@@ -13,7 +13,8 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments", "acting", "looking", "watching"},
+    {"cli", "__main__", "arguments", "acting", "comparing", "looking", "watching"},
+    {"listing"},
     {"console", "named"},
     {"tui"},
     {"actions", "recording", "render"},
@@ -23,7 +24,7 @@ FLOORS = [
     {"columns", "secrets", "units", "paths", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
-    ("cli", name) for name in ("acting", "looking", "watching")
+    ("cli", name) for name in ("acting", "comparing", "looking", "watching")
 }
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 

@@ -202,7 +202,7 @@ def test_text_says_who_and_fits(child):
 
 def test_text_fits_a_terminal(child, monkeypatch):
     """It is as wide as the terminal is, at most."""
-    monkeypatch.setattr("memtop.looking.width", lambda _: 60)
+    monkeypatch.setattr("memtop.console.width", lambda _: 60)
     monkeypatch.setattr(sys, "stdout", Terminal())
     assert main(["anatomy", str(child.pid)]) == 0
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memtop.anatomy.difference import compare
+from memtop.anatomy.objects import Objects
 from memtop.anatomy.result import (
     PART_IDS,
     Anatomy,
@@ -21,8 +22,9 @@ from memtop.anatomy.result import (
 from memtop.probe.sample import Identity
 from memtop.render.anatomy import anatomy_text, compact_lines, inside_lines
 from memtop.render.escape import ASCII, cells
-from memtop.render.inside import Again, Failure, Inside, Progress, finding_lines
+from memtop.render.inside import Again, Inside, finding_lines
 from memtop.render.parts import Deltas
+from memtop.render.sight import Failure, Progress
 
 MIB = 1 << 20
 AT = 1_795_269_798.0  # 14:03:18Z
@@ -93,7 +95,8 @@ def grown(anatomy, **less):
 
 
 def inside(anatomy=None, *, age=4.0, **fields):
-    values = {"rss_bytes": anatomy.rss_bytes if anatomy else None, **fields}
+    rss = anatomy.rss_bytes if anatomy else None
+    values = {"rss_bytes": rss, "read_rss_bytes": rss, **fields}
     return Inside(4711, "worker", AT + age, answer=anatomy, **values)
 
 
@@ -322,6 +325,35 @@ def test_the_sentence_is_made_of_the_figures(sizes, words):
     assert words in pane(inside(answer))
 
 
+def test_a_census_tells_what_of_malloc_is_python_s():
+    """Once objects were counted; before, when malloc grows most, the key that counts them."""
+    now = worker()
+    census = Objects(
+        now.identity,
+        now.name,
+        AT - 8,
+        0.3,
+        "census",
+        (),
+        malloc_in_use_python_bytes=200 * MIB,
+        malloc_in_use_bytes=269 * MIB,
+        big_blocks_python_bytes=92 * MIB,
+        big_blocks_bytes=92 * MIB,
+    )
+    text = " ".join(pane(inside(now, census=census)).split())
+    words = "Native or unknown: 69 of 269 MiB in malloc and 0.0 of 92 MiB of big blocks; Python"
+    assert f"{words} objects own the rest (census, 12 s ago)." in text
+    assert "Native" not in pane(inside(now))
+
+    before = earlier(now, malloc_in_use=40)
+    grew = inside(now, deltas=Deltas(compare(before, now)))
+    key = "→   o counts objects, and tells how much of malloc they own"
+    assert key in pane(grew)
+    assert key not in pane(replace(grew, census=census))
+    assert key not in pane(replace(grew, objects=""))
+    assert key not in pane(inside(now))
+
+
 def test_the_sign_is_that_of_the_trend():
     """A leak-like process has its sign; a calm one with much freed memory a warning."""
     assert "▲▲  Freed, but kept" in pane(inside(worker(), sign=("▲▲", "leak")))
@@ -515,7 +547,7 @@ def test_any_anatomy_can_be_drawn(before, after, width, room, is_partial, name):
             name,
             after.taken_at + 5,
             before.rss_bytes,
-            after,
+            answer=after,
             deltas=deltas,
             progress=progress,
             again=Again(after.taken_at, 0.1),

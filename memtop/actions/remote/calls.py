@@ -1,4 +1,4 @@
-"""The two lists of calls: malloc_trim with malloc's own figures, and gc.collect in Python.
+"""The lists of calls: malloc_trim with malloc's own figures, and what is done in Python.
 
 `Functions` says where the C functions lie; a name that is missing means that the action does not
 exist there (`Missing`). Every call that does something is left out once the action is cancelled;
@@ -94,6 +94,13 @@ def trim(functions: Functions) -> Job:
 def collect(functions: Functions) -> Job:
     """gc.collect of each generation; a job that is done by `python`."""
     return python(functions, COLLECT)
+
+
+def snapshot(functions: Functions, budget_s: float, follows: bool) -> Job:
+    """Ask the interpreter for its objects; a job that is done by `python`."""
+    from memtop.actions.remote.snapshot_code import snapshot_code  # of no use to the others
+
+    return python(functions, snapshot_code(budget_s, follows))
 
 
 def python(functions: Functions, code: bytes) -> Job:

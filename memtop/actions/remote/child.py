@@ -45,7 +45,11 @@ MOST_RESULT = 64 << 20  # bytes of a result that are read
 
 
 class Request(TypedDict):
-    """What is wanted. `patience_s`: for the GIL, or for malloc's locks, before it cancels."""
+    """What is wanted. `patience_s`: for the GIL, or for malloc's locks, before it cancels.
+
+    Of a snapshot, `budget_s`: for how long it may hold the interpreter; `follows`: whether it asks
+    for what containers refer to, too.
+    """
 
     pid: int
     start_ticks: int
@@ -53,6 +57,8 @@ class Request(TypedDict):
     action: str
     ignore_filter: bool
     patience_s: float
+    budget_s: float
+    follows: bool
 
 
 class Reply(TypedDict, total=False):
@@ -168,8 +174,10 @@ def _act(request: Request) -> Reply:
             libc="glibc" if allocator.name == "glibc" else "",
             libc_version=_numbers(allocator.version),
         )
-        make = {"trim": calls.trim, "gc": calls.collect}[request["action"]]
-        job = make(functions)
+        if request["action"] == "snapshot":
+            job = calls.snapshot(functions, request["budget_s"], request["follows"])
+        else:
+            job = {"trim": calls.trim, "gc": calls.collect}[request["action"]](functions)
         if calls.IS_RUN in job.index and waits_for_gil(
             identity.pid, calls.NAME, root=request["root"]
         ):

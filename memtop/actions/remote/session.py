@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import memtop
+from memtop.errors import MemtopError
 from memtop.probe.sample import Identity
 
 if TYPE_CHECKING:  # it is not run here, and takes long to import
@@ -26,9 +27,9 @@ PATIENCE_S = 5.0  # for the GIL or the allocator's locks, before the action is c
 WORDS = {
     "begin": "starting a thread in it",
     "gil": "waiting for the GIL",
-    "run": "collecting",
     "trim": "trimming",
 }
+RUNNING = {"gc": "collecting", "snapshot": "counting its objects"}
 _ENDED = "the acting process ended before it could answer; the target goes on"
 _ENDINGS = {-14: "a thread did not stop in time and was let go"}  # SIGALRM
 _PROGRAM = (
@@ -58,15 +59,20 @@ class Actor:
     """One such process, from its start to its end; a context manager."""
 
     def __init__(self) -> None:
-        """Start it; OSError if no process can be started."""
+        """Start it; MemtopError if no process can be started."""
         home = os.path.dirname(os.path.dirname(os.path.abspath(memtop.__file__)))
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, home],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # ctrl+c in the terminal is for memtop, which then cancels
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, home],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # ctrl+c in the terminal is for memtop, which then cancels
+            )
+        except OSError as error:
+            raise MemtopError(
+                f"{sys.executable} cannot be started, which acts on the process: {error.strerror}"
+            ) from error
         assert self._process.stdin is not None and self._process.stdout is not None
         self._inlet, self._outlet = self._process.stdin, self._process.stdout
         self._closing = threading.Lock()
@@ -93,10 +99,14 @@ class Actor:
         watch: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
         patience_s: float = PATIENCE_S,
+        budget_s: float = 0.0,
+        follows: bool = True,
     ) -> Reply:
-        """Do `trim` or `gc` in one process, once; `watch` gets short words for people on the way.
+        """Do an action in one process, once; `watch` gets short words for people on the way.
 
         When `cancel` is set it is left undone if it has not begun; what has begun goes to its end.
+        `budget_s` and `follows` are for a snapshot: for how long it may hold the interpreter, and
+        whether it asks for what containers refer to.
         """
         request: Request = {
             "pid": identity.pid,
@@ -105,6 +115,8 @@ class Actor:
             "action": action,
             "ignore_filter": force,
             "patience_s": patience_s,
+            "budget_s": budget_s,
+            "follows": follows,
         }
         over = threading.Event()
         try:
@@ -112,20 +124,20 @@ class Actor:
             self._inlet.flush()
             if cancel is not None:
                 threading.Thread(target=self._pass_on, args=(cancel, over), daemon=True).start()
-            return _reply(self._listen(watch))
+            return _reply(self._listen(watch, {**WORDS, "run": RUNNING.get(action, "")}))
         except (BrokenPipeError, EOFError, ValueError, TypeError):
             return Reply("failed", _ENDINGS.get(self._process.wait(), _ENDED))
         finally:
             over.set()
 
-    def _listen(self, watch: Callable[[str], None] | None) -> Message:
+    def _listen(self, watch: Callable[[str], None] | None, words: dict[str, str]) -> Message:
         """Its last message; EOFError if there is none."""
         while True:
             message: Message = marshal.load(self._outlet)
             if message.get("outcome"):
                 return message
-            if watch is not None and (words := WORDS.get(message.get("word", ""))):
-                watch(words)
+            if watch is not None and (said := words.get(message.get("word", ""))):
+                watch(said)
 
     def _pass_on(self, cancel: threading.Event, over: threading.Event) -> None:
         while not over.is_set():

@@ -13,7 +13,8 @@ from memtop.probe.portrait import Portrait, read_portrait
 from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, worst_of
 from memtop.render.chart import Mark
-from memtop.render.detail import LOG
+from memtop.render.counted import Counted
+from memtop.render.detail import LOG, OBJECTS
 from memtop.render.inside import Inside
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
@@ -30,6 +31,10 @@ class Inspecting(Screen[None]):
 
     def inside_of(self, row: Row) -> Inside:
         """What is known of the inside of a process; who looks into them knows."""
+        raise NotImplementedError
+
+    def counted_of(self, row: Row) -> Counted:
+        """What is known of the objects of a process; who counts them knows."""
         raise NotImplementedError
 
     @property
@@ -89,6 +94,7 @@ class Inspecting(Screen[None]):
             reading=root is not None,
             group=group,
             inside=self.inside_of(row) if group is None else None,
+            counted=self.counted_of(row) if group is None and self.pane.tab == OBJECTS else None,
         )
 
     def _read(self, root: str, identity: Identity) -> None:

@@ -23,8 +23,8 @@ from memtop.probe.sample import Identity, Wanted
 from memtop.render.cells import heading_cells
 from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
-from memtop.tui.screens.acting import Acting
 from memtop.tui.screens.arranging import Arranging
+from memtop.tui.screens.counting import Counting
 from memtop.tui.screens.dissecting import Dissecting
 from memtop.tui.screens.keeping import Keeping
 from memtop.tui.screens.signalling import Signalling
@@ -36,6 +36,7 @@ from memtop.tui.widgets.table import ProcessTable
 REORDER_EVERY_S = 5.0
 HANDS_OFF_S = 2.0
 MANY_ROWS = 2500
+MOST_LINES = 1 << 30
 MESSAGE_STAYS_S, WARNING_STAYS_S = 4.0, 20.0
 HEADROOM_TIMES = 3  # a guest wants so many times its own RSS left in the pod
 TINY_ROWS = 14
@@ -44,7 +45,7 @@ TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
-class MainScreen(Arranging, Dissecting, Acting, Signalling, Keeping):
+class MainScreen(Arranging, Dissecting, Counting, Signalling, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -206,7 +207,7 @@ class MainScreen(Arranging, Dissecting, Acting, Signalling, Keeping):
         own = state.rows.get(state.own) if state.own else None
         cost = (own.rss_kib, own.cpu_percent) if own else (None, None)
         table = getattr(self.app, "key_table", keys.KEYS)
-        footer = keys.footer(table, anatomy=self.has_anatomy)
+        footer = keys.footer(table, self.inside_tab)
         self.query_one(KeyBar).show([key_cells(footer, *cost, width)])
 
     def _notice(self) -> Notice:
@@ -251,33 +252,52 @@ class MainScreen(Arranging, Dissecting, Acting, Signalling, Keeping):
 
     def action_move(self, by: int) -> None:
         """Rows up or down."""
-        self.table.move(by)
+        if not self.move_in_types(by):
+            self.table.move(by)
 
     def action_page(self, direction: int) -> None:
         """Windows up or down."""
-        self.table.page(direction)
+        if not self.move_in_types(direction * self.types_page):
+            self.table.page(direction)
 
     def action_edge(self, direction: int) -> None:
         """First or last row."""
+        if self.move_in_types(direction * MOST_LINES):
+            return
         self.table.go_to(0 if direction < 0 else len(self._arrangement.lines))
 
+    def action_choose_sort(self) -> None:
+        """Ask what to sort by: types while they are on show, else processes."""
+        if not self.choose_order():
+            super().action_choose_sort()
+
     def action_filter(self) -> None:
-        """Type a filter."""
+        """Type a filter: for types while they have the whole area, else for processes."""
         self.query_one(KeyBar).display = False
-        self.query_one(FilterBar).open(self._view.filter.text)
+        if self.is_listing:
+            self.query_one(FilterBar).open(self.types_filter, plain=True)
+        else:
+            self.query_one(FilterBar).open(self._view.filter.text)
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         """Each key of the filter counts at once."""
         self._change(replace(self._view, filter=message.made), sort=False)
 
+    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
+        """So does each letter of the name of a type."""
+        self.find_types(message.words)
+
     def action_end_filter(self, keep: bool) -> None:
         """Back to the table, with the filter as it was typed or without one."""
         bar = self.query_one(FilterBar)
         typed = bar.read() if keep else EVERYTHING
+        words = bar.text if keep else ""
         bar.close()
         self.query_one(KeyBar).display = True
         self.set_focus(self.table)
-        if typed is not None and typed != self._view.filter:
+        if bar.is_plain:
+            self.find_types(words)
+        elif typed is not None and typed != self._view.filter:
             self._change(replace(self._view, filter=typed), sort=False)
 
     def type(self, event: events.Key) -> bool:
@@ -288,8 +308,9 @@ class MainScreen(Arranging, Dissecting, Acting, Signalling, Keeping):
         return bar.is_open and bar.type(event)
 
     def action_escape(self) -> None:
-        """One level up: an action under way, the detail, the pause, the filter, then the tags."""
-        if self.cancel_job() or self.cancel_reading():
+        """One level up: an action under way, a filter for types, the detail, the pause, the
+        filter, then the tags."""
+        if self.cancel_job() or self.cancel_reading() or self.clear_types():
             return
         if self.pane.is_open:
             self.action_detail()
@@ -334,7 +355,7 @@ class MainScreen(Arranging, Dissecting, Acting, Signalling, Keeping):
 
     def action_baseline(self) -> None:
         """From now on a column shows the change since now; asked again, start from now again."""
-        if self.rebase():
+        if self.rebase() or self.rebase_objects():
             return
         self.table.baseline = {
             identity: row.rss_kib

@@ -11,6 +11,7 @@ from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait
 from memtop.probe.sample import Identity
 from memtop.render.chart import WINDOWS_S, Mark
+from memtop.render.counted import Counted
 from memtop.render.detail import LOG, TABS, Detail, detail_lines
 from memtop.render.inside import Inside
 from memtop.tui.keys import KEYS, acting
@@ -83,6 +84,7 @@ class DetailPane(Lines):
         reading: bool,
         group: Group | None = None,
         inside: Inside | None = None,
+        counted: Counted | None = None,
     ) -> None:
         """Draw the pane for a row, or a group; `reading` says whether its portrait is to come."""
         width, height = max(10, self.size.width), max(3, self.size.height)
@@ -91,6 +93,7 @@ class DetailPane(Lines):
             state=state,
             group=group,
             inside=inside,
+            counted=counted,
             tab=self.tab,
             window=self.window,
             portrait=self._portrait,

@@ -1,4 +1,7 @@
-"""The filter as it is typed: takes the place of the keys, says at once what is wrong."""
+"""The filter as it is typed: takes the place of the keys, says at once what is wrong.
+
+What finds types by name is plain words, which cannot be wrong.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +40,25 @@ class FilterBar(Horizontal):
             super().__init__()
             self.made = made
 
+    class Typed(Message):
+        """Plain words as they stand."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    is_plain = False
+
     def compose(self) -> ComposeResult:
         """The slash, the input, what is wrong."""
         yield Static("/", id="slash")
         yield Input(id="text", select_on_focus=False)
         yield Static("", id="verdict", markup=False)
 
-    def open(self, text: str) -> None:
-        """Begin to type, with the filter in force."""
-        self.display = True
+    def open(self, text: str, *, plain: bool = False) -> None:
+        """Begin to type, with the filter in force; `plain`: words, and not a filter's language."""
+        self.display, self.is_plain = True, plain
+        self.query_one("#verdict", Static).update("")
         entry = self.query_one(Input)
         entry.value = text
         entry.cursor_position = len(text)
@@ -66,6 +79,9 @@ class FilterBar(Horizontal):
         event.stop()
         if not self.is_open:
             return
+        if self.is_plain:
+            self.post_message(self.Typed(event.value))
+            return
         verdict = self.query_one("#verdict", Static)
         try:
             made = parse(event.value)
@@ -77,10 +93,15 @@ class FilterBar(Horizontal):
         verdict.update("")
         self.post_message(self.Changed(made))
 
+    @property
+    def text(self) -> str:
+        """What was typed so far."""
+        return self.query_one(Input).value
+
     def read(self) -> Filter | None:
         """The filter as it stands, None if it cannot be read."""
         try:
-            return parse(self.query_one(Input).value)
+            return parse(self.text)
         except FilterError:
             return None
 

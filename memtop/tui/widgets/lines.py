@@ -30,7 +30,9 @@ _BLACK = Color.from_ansi(0)
 class Roles(Widget):
     """A widget whose styles are those of the roles."""
 
-    COMPONENT_CLASSES = {f"role--{role}" for role in (*ROLES, "strong", "clear", "heading")}
+    COMPONENT_CLASSES = {
+        f"role--{role}" for role in (*ROLES, "strong", "clear", "heading", "sorted")
+    }
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
