@@ -225,8 +225,9 @@ def _size(bytes_: int) -> str:
 
 
 def _error(share: float) -> str:
-    """An error as per cent: `2 %`, `0.4 %`."""
-    return f"{100 * share:.0f} %" if share >= 0.0095 else f"{100 * share:.1f} %"
+    """An error as per cent, never less than it is: `2 %`, `0.4 %`."""
+    tenths = math.ceil(1000 * share - 1e-6)
+    return f"{math.ceil(tenths / 10)} %" if tenths >= 10 else f"{tenths / 10:.1f} %"
 
 
 def source_words(objects: Objects) -> list[str]:

@@ -43,6 +43,7 @@ def check_sound(objects):
     assert 0 < objects.coverage <= 1
     assert objects.source == "census"
     assert objects.sampled == (objects.error is not None)
+    assert all(objects.sampled == (one.error is not None) for one in objects.types)
     for python, whole in (
         (objects.malloc_in_use_python_bytes, objects.malloc_in_use_bytes),
         (objects.big_blocks_python_bytes, objects.big_blocks_bytes),

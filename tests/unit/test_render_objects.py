@@ -192,6 +192,14 @@ def test_a_sample_says_so():
     assert "gc snapshot, sampled, GIL held" in pane(counted(snapshot(sampled=True)))
 
 
+@pytest.mark.parametrize(
+    ("error", "words"), [(0.0128, "± 2 %"), (0.01, "± 1 %"), (0.0091, "± 1 %"), (0.0031, "± 0.4 %")]
+)
+def test_an_error_is_never_said_to_be_less(error, words):
+    """It is rounded up."""
+    assert words in pane(counted(census(sampled=True, error=error)))
+
+
 def test_since_when_changes_are_counted():
     """The first answer, the last one or r, with its moment; whatever the width."""
     now = census()
