@@ -64,7 +64,13 @@ def test_sampled(large, census, record_property):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"budget_s": 0.05}, {"full": True, "budget_s": 0.5}], ids=str
+    "options",
+    [
+        {},
+        pytest.param({"budget_s": 0.05}, marks=deep),
+        pytest.param({"full": True, "budget_s": 0.5}, marks=deep),
+    ],
+    ids=str,
 )
 def test_how_far_off_it_is_said_to_be(large, census, record_property, options):
     """True of 19 in 20 types that are a hundredth of all objects: sampled, at a glance, cut."""
