@@ -17,9 +17,10 @@ $(STAMP): pyproject.toml memtop/__init__.py
 run: $(STAMP) ## make the environment and start the screen
 	@$(BIN)/memtop
 
-# What measures how long a process is held up runs by itself.
+# What measures how long a process is held up runs by itself, and what is watched while it grows.
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 8 --dist loadgroup --ignore tests/inject
+	$(BIN)/python -m pytest -q -n 8 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis
+	$(BIN)/python -m pytest -q tests/diagnosis
 	$(BIN)/python -m pytest -q -n 4 tests/inject --ignore tests/inject/test_pause.py
 	$(BIN)/python -m pytest -q tests/inject/test_pause.py
 

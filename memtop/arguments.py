@@ -34,6 +34,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands |= {name: partial(_looking_parser, name) for name in LOOKING}
     commands |= {name: partial(_acting_parser, name) for name in ACTING}
     commands["diff"] = _diff_parser
+    commands["diagnose"] = _diagnose_parser
     if arguments and arguments[0] in commands:
         return commands[arguments[0]]().parse_args(arguments[1:])
     return _screen_parser().parse_args(arguments)
@@ -115,7 +116,7 @@ def _screen_parser() -> _Parser:
         "memtop",
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
         "Commands: memtop ps, memtop anatomy, memtop census, memtop trim, memtop gc, "
-        "memtop snapshot, memtop diff, memtop screenshot (each has --help).",
+        "memtop snapshot, memtop diff, memtop diagnose, memtop screenshot (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
@@ -231,6 +232,28 @@ def _diff_parser() -> _Parser:
     parser.add_argument("--json", action="store_true", help="one JSON object")
     _top_option(parser)
     parser.set_defaults(command="diff")
+    return parser
+
+
+def _diagnose_parser() -> _Parser:
+    parser = _Parser(
+        prog="memtop diagnose",
+        description="Why memory grows: watch a process and all below it, look into whose memory it "
+        "is, and say the likeliest cause with its proof and the next step. Nothing in any process "
+        "is changed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("pid", type=_pid, metavar="PID", help="a process, or the root of a tree")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--for",
+        dest="watch_s",
+        type=_duration,
+        default=30.0,
+        metavar="TIME",
+        help="watch that long (30s); the longer, the surer",
+    )
+    parser.set_defaults(command="diagnose")
     return parser
 
 

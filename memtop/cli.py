@@ -49,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from memtop import looking
 
             return looking.run(options)
+        if options.command == "diagnose":
+            from memtop import diagnosing
+
+            return diagnosing.run(options)
         if options.command == "diff":
             from memtop import comparing
 

@@ -58,6 +58,8 @@ PICTURES = [
     ("objects-120x40-dark", (120, 40), "dark", False, "o,wait,o", "intake"),
     ("objects-80x24-dark", (80, 24), "dark", False, "o,wait,o", "intake"),
     ("snapshot-120x40-dark", (120, 40), "dark", False, "S,y,wait,S,y", "intake"),
+    ("why-120x40-dark", (120, 40), "dark", False, "d,wait", "ingest"),
+    ("why-80x24-dark", (80, 24), "dark", False, "d,wait", "intake"),
     ("trim-120x40-dark", (120, 40), "dark", False, "down,down,T", "media"),
     ("log-120x40-dark", (120, 40), "dark", False, "down,down,T,y,C,y,down,T,y", "media"),
     ("log-80x24-dark", (80, 24), "dark", False, "down,down,C,y", "media"),

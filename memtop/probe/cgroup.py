@@ -169,6 +169,7 @@ class CgroupFiles:
             oom_kills=stable.oom_kills,
             oom_group=stable.oom_group,
             pressure_percent=stable.pressure_percent,
+            shmem_bytes=shmem,
         )
 
     def _text(self, name: str) -> bytes | None:

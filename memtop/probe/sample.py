@@ -93,6 +93,7 @@ class Cgroup(NamedTuple):
     oom_kills: int | None = None
     oom_group: bool | None = None
     pressure_percent: float | None = None  # memory.pressure, some, avg10
+    shmem_bytes: int | None = None  # part of file_bytes
 
 
 class Facts(NamedTuple):

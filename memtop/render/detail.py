@@ -1,4 +1,4 @@
-"""The detail pane of one process: title with identity and tabs, chart, facts, what was measured.
+"""The detail pane of one process: title with identity and tabs, chart, facts, what follows.
 
 Only what was measured is said. What could not be read names the right that is missing, and the
 command that has it. Lines of cells with roles; nothing here knows a terminal.
@@ -8,35 +8,32 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
 from memtop import units
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
 from memtop.model.log import Log
 from memtop.model.state import Row, State
-from memtop.model.timeline import RATE_FROM_S, RATE_OVER_S
+from memtop.model.timeline import RATE_OVER_S
 from memtop.model.trends import Trend
-from memtop.probe.portrait import Portrait, advice
+from memtop.probe.portrait import Portrait
 from memtop.render.anatomy import compact_lines, inside_lines
 from memtop.render.cells import Cell, cut, process_name, width_of
 from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
 from memtop.render.counted import Counted
+from memtop.render.ending import ending_lines
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.facts import fact_lines, peak_kib, swap_kib, why_unknown
-from memtop.render.group import group_facts, group_finding, group_title
-from memtop.render.grown import grown_lines
-from memtop.render.inside import Inside, finding_lines
-from memtop.render.limits import limit_finding, limit_lines
+from memtop.render.finding import Reasons
+from memtop.render.group import group_facts, group_title
+from memtop.render.inside import Inside
+from memtop.render.limits import limit_lines
 from memtop.render.log import log_lines, log_title
 from memtop.render.objects import objects_lines
-from memtop.render.words import WARM, tone, trend_words
+from memtop.render.tabs import ANATOMY, GROUP_TABS, INSIDE, LOG, OBJECTS, TABS, WHY
+from memtop.render.words import WARM, tone
 
-ANATOMY, OBJECTS, LOG = "anatomy", "objects", "log"
-TABS = ("chart", ANATOMY, OBJECTS, "cgroup", "process", LOG)
-INSIDE = {ANATOMY: "anatomy", OBJECTS: "census"}  # tabs that read a process: the same as a command
-GROUP_TABS = ("chart", "cgroup", LOG)
 NARROW = 70
 ROOMY, ROOMY_ROWS = 96, 30  # from this size on a rule stands above what an answer means
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
@@ -47,8 +44,9 @@ class Detail:
     """What the pane shows: whose, which tab, which window, what was read, what happened.
 
     With a `group` it is about that group, and `row` is the member that grows most; without one
-    `inside` is what is known of its memory, `counted` of its objects. The log is about everything
-    that was done; `acting` are the keys that act, each with its word.
+    `inside` is what is known of its memory, `counted` of its objects. `reasons` is why it has so
+    much: the process, the group, or on the tab of the cgroup that. The log is about everything that
+    was done; `acting` are the keys that act, each with its word.
     """
 
     row: Row
@@ -56,6 +54,7 @@ class Detail:
     group: Group | None = None
     inside: Inside | None = None
     counted: Counted | None = None
+    reasons: Reasons | None = None
     tab: str = "chart"
     window: str = "10 m"
     portrait: Portrait | None = None
@@ -85,11 +84,11 @@ class Detail:
 def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     """The pane in `height` lines of `width` cells."""
     lines = [_rule(detail, width), _title(detail, width)]
-    finding = [] if detail.shown_tab == LOG else _finding(detail, width, height)
+    finding = ending_lines(detail, width, height)
     finding = [cut([(" ", "dim"), *pieces], width) for pieces in finding]
     if detail.shown_tab in INSIDE and finding and width >= ROOMY and height >= ROOMY_ROWS:
         finding = [[("─" * width, "rule")], [], *finding, []]
-    room = max(0, height - len(lines) - len(finding) - 2)
+    room = room_of(height, len(finding))
     if detail.shown_tab == "process":
         body = _process_tab(detail, width, room)
     elif detail.shown_tab == "cgroup":
@@ -99,6 +98,10 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
         body = inside_lines(detail.inside, width, room)
     elif detail.shown_tab == OBJECTS and detail.counted is not None:
         body = objects_lines(detail.counted, width, room)
+    elif detail.shown_tab == WHY and detail.reasons is not None:
+        from memtop.render.answer import reasons_lines  # not needed for the first frame
+
+        body = reasons_lines(detail.reasons, width, room)
     elif detail.shown_tab == LOG:
         made = log_lines(detail.log, detail.acting, width, room, detail.skipped)
         body = [cut(line, width) for line in made]
@@ -109,9 +112,14 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
     return [*lines, *finding][:height]
 
 
+def room_of(height: int, finding: int = 0) -> int:
+    """How many lines there are between the title and what ends a pane of this height."""
+    return max(0, height - 2 - finding - 2)
+
+
 def _rule(detail: Detail, width: int) -> list[Cell]:
     """A rule, heavy above the active tab."""
-    tabs = "   ".join(_tabs(detail, width))
+    tabs = _gap(width).join(_tabs(detail, width))
     begin = width - 1 - len(tabs) + tabs.index(detail.shown_tab)
     end = begin + len(detail.shown_tab)
     begin, end = max(0, begin - 1), min(width, end + 1)
@@ -123,12 +131,17 @@ def _tabs(detail: Detail, width: int) -> tuple[str, ...]:
     return detail.tabs if width >= NARROW else (detail.shown_tab,)
 
 
+def _gap(width: int) -> str:
+    """What stands between two tabs."""
+    return " " * (3 if width >= ROOMY else 2)
+
+
 def _title(detail: Detail, width: int) -> list[Cell]:
     """Who it is, as much as fits; the tabs at right."""
     tabs: list[Cell] = []
     for tab in _tabs(detail, width):
         role = "strong" if tab == detail.shown_tab else "dim"
-        tabs += [("   " if tabs else "", "dim"), (tab, role)]
+        tabs += [(_gap(width) if tabs else "", "dim"), (tab, role)]
     room = width - 5 - width_of(tabs)
     if detail.shown_tab == LOG:
         left = cut(log_title(detail.log, detail.state), room)
@@ -289,83 +302,3 @@ def _wrapped(text: str, width: int, role: str, most: int) -> list[list[Cell]]:
         pieces = pieces[: max(1, most)]
         pieces[-1] = pieces[-1][:-1] + "…"
     return [[(" " + fit(piece, size), role)] for piece in pieces]
-
-
-def _inside_finding(detail: Detail, width: int, height: int) -> list[list[Cell]]:
-    """What an answer says, in at most a quarter of the pane."""
-    room = max(1, (height - 2) // 4)
-    if detail.shown_tab == OBJECTS:
-        return [] if detail.counted is None else grown_lines(detail.counted, width - 2, room)
-    return [] if detail.inside is None else finding_lines(detail.inside, width - 2, room)
-
-
-def _finding(detail: Detail, width: int, height: int) -> list[list[Cell]]:
-    """What was measured, in a sentence; and what helps if a right is missing."""
-    row, portrait = detail.row, detail.portrait
-    if detail.shown_tab in INSIDE and row.ended_at is None:
-        return _inside_finding(detail, width, height)
-    if detail.shown_tab == "cgroup" and (lines := limit_finding(detail.limit)):
-        return lines
-    if detail.group is not None:
-        return group_finding(detail.group, detail.state)
-    if row.ended_at is not None:
-        at = datetime.fromtimestamp(row.ended_at, timezone.utc).strftime("%H:%M:%SZ")
-        lived = (
-            ""
-            if row.started_at is None
-            else (f", after {units.duration(row.ended_at - row.started_at)}")
-        )
-        words = f"Ended {at} at {units.size(row.rss_kib)}{lived}."
-        return [[("×   ", "dim"), (words, "bright")]]
-    lines = []
-    rate = row.rate_bytes_s
-    if rate is None:
-        lines.append([("–   ", "dim"), (_why_no_rate(row, detail.state), "text")])
-    else:
-        lines.append(_trend_sentence(row, detail.state))
-    if portrait is not None and portrait.missing:
-        what = ", ".join(dict.fromkeys(one[0] for one in portrait.missing))
-        help_ = advice(portrait)
-        lines.append([("–   ", "dim"), (f"Not readable: {what}.", "text")])
-        if help_:
-            lines.append([("→   ", "accent"), (visible(help_), "text")])
-    elif detail.loading and portrait is None:
-        lines.append([("    ", "dim"), (f"reading {row.pid} …", "dim")])
-    return lines
-
-
-def _why_no_rate(row: Row, state: State) -> str:
-    """Why there is no rate."""
-    if row.kernel:
-        return "A kernel thread has no memory of its own."
-    if row.state == "Z":
-        return "A zombie: it has no memory any more, and waits for its parent to notice."
-    if state.watched_s >= RATE_FROM_S and row.history is None:
-        return "Its memory cannot be read."
-    return "Watched too short for a rate: it comes after 20 s."
-
-
-def _trend_sentence(row: Row, state: State) -> list[Cell]:
-    """What the trend is, with the figures that prove it."""
-    trend, size = row.trend, units.size(row.rss_kib)
-    sign, _, role = trend_words(row, state)
-    head = (sign.ljust(4), role)
-    if trend.is_growing and (trend.since_s is None or trend.grown_bytes is None):
-        rate = units.rate_mib_min(row.rate_bytes_s).lstrip("+")
-        words = f"Rising, too young to tell from a leak: {rate} MiB a minute, it is {size} now."
-        return [head, (words, "bright")]
-    if trend.is_growing and trend.since_s is not None and trend.grown_bytes is not None:
-        since = units.duration(state.clock_s - trend.since_s)
-        grown = units.size(trend.grown_bytes / 1024)
-        slope = units.rate_mib_min(trend.slope_bytes_s).lstrip("+")
-        what = "Leak-like" if trend.word == "leak-like" else "Rising, too young to tell from a leak"
-        words = f"{what}: {slope} MiB a minute, {grown} in {since}."
-        return [head, (words, "bright")]
-    sentence = {
-        "shrinking": f"The floor of RSS falls; it is {size} now.",
-        "warm-up": f"Warming up: RSS has risen to {size} and bends over.",
-        "sawtooth": f"RSS goes up and down, {size} now; its floor does not rise.",
-        "steps": f"RSS moved in steps, {size} now; between them it is level.",
-        "steady": f"RSS is {size} and steady.",
-    }.get(trend.word, f"RSS is {size}; too few samples for a trend.")
-    return [head, (sentence, "dim" if trend.word == "steady" else "text")]

@@ -281,11 +281,16 @@ def limit_finding(limit: Limit | None) -> list[list[Cell]]:
     elif limit.eta_s is not None:
         words = f"The floor meets the limit in about {units.about(limit.eta_s)} if it goes on."
         lines.append([("▲   ", "rising"), (words, "bright")])
-    if limit.measured.oom_kills:
-        kills = limit.measured.oom_kills
-        words = f"{kills} OOM kill{'s' if kills > 1 else ''} in it so far."
-        lines.append([("▲▲  ", "leak"), (words, "text")])
-    return lines
+    return [*lines, *kill_lines(limit)]
+
+
+def kill_lines(limit: Limit | None) -> list[list[Cell]]:
+    """How often the kernel has killed for a limit; nothing if it never did."""
+    kills = limit.measured.oom_kills if limit is not None else None
+    if not kills:
+        return []
+    words = f"{kills} OOM kill{'s' if kills > 1 else ''} in it so far."
+    return [[("▲▲  ", "leak"), (words, "text")]]
 
 
 def _way_out(capacity: Capacity, need: int) -> str:

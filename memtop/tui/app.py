@@ -96,7 +96,7 @@ class MemtopApp(App[None]):
         self.failure: Exception | None = None
         self._main = MainScreen(state, view, is_guest=is_guest)
         self._is_quitting = False
-        self._sampling = sampling
+        self._sampling, self._interval_s = sampling, interval_s
         self._tracker = tracker
         self._source = source
         self._sampler = Sampler(
@@ -154,8 +154,15 @@ class MemtopApp(App[None]):
         self._main.show_state(self._tracker.feed(self._source.sample(wanted)))
 
     async def settle(self) -> None:
-        """Wait until nothing is done to processes, or read of them, any more; for pictures."""
-        while self._main.job is not None or self._main.reading is not None:
+        """Wait until nothing is done to processes, or read of them, any more; for pictures.
+
+        Who finds out why watches meanwhile, and needs samples for that.
+        """
+        main, due_s = self._main, time.monotonic()
+        while main.job is not None or main.reading is not None or main.is_loading:
+            if main.inquest is not None and time.monotonic() >= due_s:
+                due_s = time.monotonic() + self._interval_s
+                self.feed()
             await asyncio.sleep(WAIT_EVERY_S)
 
     def on_sampled(self, message: Sampled) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from textual.message import Message
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from memtop.render.sight import Progress
     from memtop.tui.job import Job
     from memtop.tui.reading import Reading
+    from memtop.tui.verdicts import Concluded
+
+Answer = Union["Anatomy", "QuickArenas", "Objects", "Concluded", None]
 
 
 class Sampled(Message):
@@ -87,7 +90,7 @@ class Answered(Message):
     def __init__(
         self,
         reading: Reading,
-        answer: Anatomy | QuickArenas | Objects | None,
+        answer: Answer,
         error: Exception | None = None,
     ) -> None:
         super().__init__()

@@ -19,9 +19,9 @@ from memtop.errors import MemtopError
 from memtop.model.state import Row
 from memtop.probe.sample import Identity
 from memtop.render.sight import Failure, Progress
-from memtop.tui.messages import Answered, ReadOn
+from memtop.tui.messages import Answer, Answered, ReadOn
 
-Kind = Literal["anatomy", "arenas", "census"]
+Kind = Literal["anatomy", "arenas", "census", "diagnosis"]
 OFF = "Off: this is a recording or the /proc of another host; run memtop {} there."
 
 
@@ -42,8 +42,8 @@ def why_off(row: Row, *, live: bool, command: str) -> str:
 class Reading:
     """One look at the process of the /proc at `root`; `post` takes messages on any thread.
 
-    `kind`: in full, its arenas alone, or its objects. It begins when `before` has ended: one
-    process is read at a time, because that takes memory.
+    `kind`: in full, its arenas alone, its objects, or all of it and of those below it to tell why.
+    It begins when `before` has ended: one process is read at a time, because that takes memory.
     """
 
     def __init__(
@@ -83,11 +83,14 @@ class Reading:
             self._before._thread.join()
             self._before = None
         try:
-            answer = _LOOKS[self.kind](self)
+            answer = self._look()
         except Exception as error:  # whatever it is, the screen must say so
             self._tell(Answered(self, None, error))
         else:
             self._tell(Answered(self, answer))
+
+    def _look(self) -> Answer:
+        return _LOOKS[self.kind](self)
 
     def _tell(self, message: Message) -> None:
         with contextlib.suppress(RuntimeError):  # the screen may have gone meanwhile
@@ -124,7 +127,7 @@ def _count(reading: Reading) -> Objects:
     )
 
 
-_LOOKS: Mapping[Kind, Callable[[Reading], Anatomy | QuickArenas | Objects | None]] = {
+_LOOKS: Mapping[Kind, Callable[[Reading], Answer]] = {
     "anatomy": _look,
     "arenas": _look_quickly,
     "census": _count,

@@ -9,6 +9,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from tests_support import app_over, service
 
+from memtop.tui import verdicts
+
+verdicts.load()  # on a screen a thread does it, some frames after a pane was opened
+
 
 @pytest.fixture
 def source():

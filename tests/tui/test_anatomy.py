@@ -442,10 +442,10 @@ async def test_keys_of_the_pane(live, look, reader):
     """The last line has what can be done here; elsewhere what it had before."""
     async with look(live()) as screen:
         await screen.press("end")
-        assert "Enter detail  a anatomy" in screen.lines[-1]
+        assert "Enter detail  d why  a anatomy" in screen.lines[-1]
         await screen.press("a")
         await seen(screen, "python objects")
-        assert "a read again  r new baseline  o objects  T trim" in screen.lines[-1]
+        assert "a read again  r new baseline  o objects  d why  T trim" in screen.lines[-1]
         await screen.press("tab")
         assert "a anatomy" in screen.lines[-1]
 

@@ -59,7 +59,7 @@ async def test_the_window_of_the_chart(app, look):
 
 
 async def test_tabs(app, look):
-    """Tab goes to anatomy, objects, cgroup, command line and environment, the log, and round."""
+    """Tab goes to anatomy, objects, cgroup, command line and environment, why, log, and round."""
     async with look(app) as screen:
         await screen.press("end", "enter", "tab")
         assert "Off: this is a recording" in screen.text and "memtop anatomy there" in screen.text
@@ -71,10 +71,12 @@ async def test_tabs(app, look):
         assert "redis-server *:6379" in screen.text
         assert "environment" in screen.text
         await screen.press("tab")
+        assert "memtop diagnose there" in screen.text
+        await screen.press("tab")
         assert "0 actions since" in screen.text
         await screen.press("tab")
         assert "window 10 m" in screen.text
-        await screen.press("shift+tab", "shift+tab")
+        await screen.press("shift+tab", "shift+tab", "shift+tab")
         assert "environment" in screen.text
 
 

@@ -86,7 +86,7 @@ def test_figures_of_v2(tmp_path, keep):
     assert figures == (
         *("/x", "/", None, 100 * MIB, False, None, "memory.max", 90 * MIB),
         *(80 * MIB, 72 * MIB, (40 + 6 + 9 - 4) * MIB, 40 * MIB, 30 * MIB, 9 * MIB),
-        *(3 * MIB, 95 * MIB, 2, True, 12.5),
+        *(3 * MIB, 95 * MIB, 2, True, 12.5, 6 * MIB),
     )
 
 
@@ -98,7 +98,7 @@ def test_figures_of_v1(tmp_path, keep):
     assert figures == (
         *("/x", "/", None, 100 * MIB, False, None, "memory.limit_in_bytes", None),
         *(80 * MIB, 72 * MIB, 46 * MIB, 40 * MIB, 30 * MIB, 9 * MIB),
-        *(3 * MIB, 95 * MIB, 2, False, None),
+        *(3 * MIB, 95 * MIB, 2, False, None, 6 * MIB),
     )
 
 
@@ -128,7 +128,7 @@ def test_an_odd_limit_is_unknown(tmp_path, text):
 def test_other_kernels(tmp_path):
     """Files and lines that a kernel does not have leave None, and never a wrong number."""
     folder = write(tmp_path / "x", dict.fromkeys(V2, None) | {"memory.max": "4096\n"})
-    assert read(folder, 2)[8:] == (None,) * 11
+    assert read(folder, 2)[8:] == (None,) * 12
     old = STAT_V2.replace(f"kernel {9 * MIB}", f"kernel_stack {MIB}\nslab {5 * MIB}\npagetables 0")
     assert read(write(folder, {"memory.stat": old}), 2).kernel_bytes == 6 * MIB
     no_shmem = STAT_V1.replace("total_shmem", "total_else")

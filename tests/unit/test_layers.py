@@ -13,18 +13,18 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments", "acting", "comparing", "looking", "watching"},
+    {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "watching"},
     {"listing"},
     {"console", "named"},
     {"tui"},
-    {"actions", "recording", "render"},
+    {"actions", "evidence", "recording", "render"},
     {"diagnosis", "anatomy"},
     {"model", "target"},
     {"probe"},
     {"columns", "secrets", "units", "paths", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
-    ("cli", name) for name in ("acting", "comparing", "looking", "watching")
+    ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "watching")
 }
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 

@@ -13,8 +13,8 @@ from memtop.model.state import Row
 from memtop.probe.sample import Identity
 from memtop.render.above import clock
 from memtop.render.counted import CALM, ORDERS, Counted
-from memtop.render.detail import OBJECTS
 from memtop.render.objects import count_of_lines
+from memtop.render.tabs import OBJECTS
 from memtop.render.words import trend_words
 from memtop.tui.messages import Acted, Answered
 from memtop.tui.screens.acting import Acting

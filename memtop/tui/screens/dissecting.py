@@ -11,8 +11,8 @@ from time import monotonic
 from memtop.anatomy.result import Anatomy, QuickArenas
 from memtop.model.state import Row
 from memtop.render.above import clock
-from memtop.render.detail import ANATOMY
 from memtop.render.inside import Inside
+from memtop.render.tabs import ANATOMY
 from memtop.render.words import trend_words
 from memtop.tui.answers import Answers
 from memtop.tui.messages import Answered

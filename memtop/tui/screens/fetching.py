@@ -13,7 +13,7 @@ from memtop.model.groups import Group
 from memtop.model.state import Row
 from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, process_name
-from memtop.render.detail import INSIDE
+from memtop.render.tabs import INSIDE, WHY
 from memtop.tui import keys
 from memtop.tui.messages import Answered, ReadOn
 from memtop.tui.reading import Kind, Reading, why_off
@@ -46,13 +46,15 @@ class Fetching(Inspecting):
 
     @property
     def is_inside(self) -> bool:
-        """Whether the pane is open on the inside of a process; a group of workers has none."""
+        """Whether the pane is open on the inside of a process; of a group only `why` is one."""
         return self.pane.is_open and self.pane.tab in INSIDE
 
     @property
     def inside_tab(self) -> str:
         """The tab on show if it is about the inside of a process; else empty."""
-        return self.pane.tab if self.is_inside and self._selected_group() is None else ""
+        if not self.is_inside or (self.pane.tab != WHY and self._selected_group() is not None):
+            return ""
+        return self.pane.tab
 
     def _selected(self) -> Row | None:
         """The process under the cursor; of a group the member that was looked into."""
@@ -75,7 +77,8 @@ class Fetching(Inspecting):
     def open_inside(self, tab: str) -> Row | None:
         """Open the pane on the inside of the process under the cursor, or the worst of a group.
 
-        None if there is nothing to look into; then the pane says why.
+        Why is asked of the group itself, unless one member is on show already. None if there is
+        nothing to look into; then the pane says why.
         """
         row = self._selected()
         if row is None:
@@ -83,7 +86,10 @@ class Fetching(Inspecting):
             return None
         line = self.table.cursor_line
         group = None if line is None else group_of(line, self._shown)
-        self._member = None if group is None else (group.id, row.identity)
+        if tab != WHY:
+            self._member = None if group is None else (group.id, row.identity)
+        elif not self.inside_tab or self._selected_group() is not None:
+            self._member = None
         self._is_whole, self.pane.tab = True, tab
         self.pane.display = True
         self._fit_pane()
@@ -99,8 +105,8 @@ class Fetching(Inspecting):
             if (reading.kind, reading.identity) == (kind, row.identity):
                 self.say(f"{row.pid} is being read already")
                 return False
-            if reading.identity != row.identity:
-                self.say(f"reading {reading.identity.pid} was left for {row.pid}")
+            if reading.identity != row.identity or reading.kind == "diagnosis":
+                self.say(f"{self._what(reading)} was left for {row.pid}")
             reading.cancel.set()
         if self._ending is not None:
             self._ending.cancel.set()
@@ -111,10 +117,18 @@ class Fetching(Inspecting):
 
     def reading_of(self, kind: Kind, row: Row, before: Reading | None = None) -> Reading:
         """A look at a process that has not begun."""
-        root = getattr(self.app, "portrait_root", None) or "/proc"
         return Reading(
-            kind, row.identity, self.title_of(row), root, self.post_message, before=before
+            kind, row.identity, self.title_of(row), self.root, self.post_message, before=before
         )
+
+    @property
+    def root(self) -> str:
+        """The /proc in which processes are read."""
+        return getattr(self.app, "portrait_root", None) or "/proc"
+
+    def _what(self, reading: Reading) -> str:
+        verb = "the diagnosis of" if reading.kind == "diagnosis" else "reading"
+        return f"{verb} {reading.identity.pid}"
 
     def cancel_reading(self) -> bool:
         """Cancel what is being read; False if nothing is."""
@@ -123,7 +137,7 @@ class Fetching(Inspecting):
             return False
         reading.cancel.set()
         self._ending = reading  # until its thread has ended nothing else begins
-        self.say(f"reading {reading.identity.pid} was cancelled")
+        self.say(f"{self._what(reading)} was cancelled")
         self._show_pane()
         return True
 

@@ -14,8 +14,9 @@ from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, worst_of
 from memtop.render.chart import Mark
 from memtop.render.counted import Counted
-from memtop.render.detail import LOG, OBJECTS
+from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
+from memtop.render.tabs import LOG, OBJECTS
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
 
@@ -35,6 +36,10 @@ class Inspecting(Screen[None]):
 
     def counted_of(self, row: Row) -> Counted:
         """What is known of the objects of a process; who counts them knows."""
+        raise NotImplementedError
+
+    def reasons_of(self, row: Row, group: Group | None) -> Reasons:
+        """Why a process has so much memory, or a group; who finds out knows."""
         raise NotImplementedError
 
     @property
@@ -95,6 +100,7 @@ class Inspecting(Screen[None]):
             group=group,
             inside=self.inside_of(row) if group is None else None,
             counted=self.counted_of(row) if group is None and self.pane.tab == OBJECTS else None,
+            reasons=self.reasons_of(row, group) if self.pane.tab != LOG else None,
         )
 
     def _read(self, root: str, identity: Identity) -> None:

@@ -24,8 +24,7 @@ from memtop.render.cells import heading_cells
 from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.arranging import Arranging
-from memtop.tui.screens.counting import Counting
-from memtop.tui.screens.dissecting import Dissecting
+from memtop.tui.screens.diagnosing import Diagnosing
 from memtop.tui.screens.keeping import Keeping
 from memtop.tui.screens.signalling import Signalling
 from memtop.tui.widgets.detail import DetailPane
@@ -45,7 +44,7 @@ TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
-class MainScreen(Arranging, Dissecting, Counting, Signalling, Keeping):
+class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -111,6 +110,7 @@ class MainScreen(Arranging, Dissecting, Counting, Signalling, Keeping):
     def show_state(self, state: State) -> None:
         """Take a new state; while paused only the clock moves, behind a dialog nothing."""
         self._state = state
+        self.note(state)
         if self._is_behind:
             return
         if self._paused:
@@ -147,6 +147,7 @@ class MainScreen(Arranging, Dissecting, Counting, Signalling, Keeping):
         growing = heapq.nlargest(GROWING_READ, rising)
         team = self._selected_group() if self.pane.is_open else None
         members = {one.pid for one in self._turn(team.members)} if team is not None else set()
+        members |= self.watched_pids
         return Wanted(
             pids=self.table.visible_pids() | {pid for _, pid in growing} | members,
             all_cpu="cpu" in (self._view.filter.columns | {self._view.sort}),
@@ -252,17 +253,20 @@ class MainScreen(Arranging, Dissecting, Counting, Signalling, Keeping):
 
     def action_move(self, by: int) -> None:
         """Rows up or down."""
-        if not self.move_in_types(by):
+        if not (self.move_in_types(by) or self.move_in_answer(by)):
             self.table.move(by)
 
     def action_page(self, direction: int) -> None:
         """Windows up or down."""
-        if not self.move_in_types(direction * self.types_page):
+        if self.move_in_types(direction * self.types_page):
+            return
+        if not self.move_in_answer(direction * self.answer_page):
             self.table.page(direction)
 
     def action_edge(self, direction: int) -> None:
         """First or last row."""
-        if self.move_in_types(direction * MOST_LINES):
+        lines = direction * MOST_LINES
+        if self.move_in_types(lines) or self.move_in_answer(lines):
             return
         self.table.go_to(0 if direction < 0 else len(self._arrangement.lines))
 

@@ -12,8 +12,10 @@ from memtop.probe.portrait import Portrait
 from memtop.probe.sample import Identity
 from memtop.render.chart import WINDOWS_S, Mark
 from memtop.render.counted import Counted
-from memtop.render.detail import LOG, TABS, Detail, detail_lines
+from memtop.render.detail import Detail, detail_lines, room_of
+from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
+from memtop.render.tabs import LOG, TABS
 from memtop.tui.keys import KEYS, acting
 from memtop.tui.widgets.lines import Lines
 
@@ -46,6 +48,11 @@ class DetailPane(Lines):
     def is_open(self) -> bool:
         """Whether the pane is on the screen."""
         return bool(self.display)
+
+    @property
+    def room(self) -> int:
+        """How many lines a tab has that ends with no finding."""
+        return room_of(max(3, self.size.height))
 
     def turn(self, by: int) -> None:
         """The next or the previous tab."""
@@ -85,6 +92,7 @@ class DetailPane(Lines):
         group: Group | None = None,
         inside: Inside | None = None,
         counted: Counted | None = None,
+        reasons: Reasons | None = None,
     ) -> None:
         """Draw the pane for a row, or a group; `reading` says whether its portrait is to come."""
         width, height = max(10, self.size.width), max(3, self.size.height)
@@ -94,6 +102,7 @@ class DetailPane(Lines):
             group=group,
             inside=inside,
             counted=counted,
+            reasons=reasons,
             tab=self.tab,
             window=self.window,
             portrait=self._portrait,

@@ -1,0 +1,262 @@
+"""The command `memtop diagnose PID`: why memory grows, whose it is, and what to do about it.
+
+It watches the process and all below it, looks into those that matter, and prints what follows.
+Nothing in any process is changed or stopped. The answer goes to stdout, progress to stderr; Ctrl+C
+ends the watching, and what is known by then is the answer. Sizes are bytes, times seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from textwrap import wrap
+from typing import Any
+
+from memtop import __version__, named
+from memtop.actions.signals import ITSELF, Target
+from memtop.actions.table import KERNEL
+from memtop.console import INTERRUPTED, Progress, fail, say, sheet_width
+from memtop.diagnosis.evidence import Evidence
+from memtop.diagnosis.finding import Finding, Lack
+from memtop.diagnosis.report import findings_json
+from memtop.diagnosis.words import sentence
+from memtop.errors import Denied, MemtopError, NoSuchProcess
+from memtop.evidence.inquiry import Gathered, Inquiry
+from memtop.evidence.verdict import verdict_of
+from memtop.model.state import State
+from memtop.model.tracker import Tracker
+from memtop.model.trends import statm_error_kib
+from memtop.probe.host import own_host
+from memtop.probe.own import give_way, is_guest
+from memtop.probe.parse import as_unicode
+from memtop.probe.procfs import ProcfsSource
+from memtop.probe.sample import Wanted
+from memtop.probe.source import Source
+from memtop.render.escape import visible
+from memtop.units import duration, iso_utc
+
+INTERVAL_S, LONG_INTERVAL_S, LONG_S = 0.5, 1.0, 120.0
+GLANCE_S = 0.1  # between two looks at whether somebody has pressed ctrl+c
+ROLE_KNOWN = 3  # samples
+SETTLE_S = 1.0  # for command lines that a process's own lock holds back
+MARGIN = 10  # cells
+WHY = 2  # sentences about each of the other causes
+
+
+def run(options: argparse.Namespace) -> int:
+    """Diagnose the process that was named; returns the exit code."""
+    target = _find(options.pid)
+    progress = Progress()
+    with _cancelled_by_ctrl_c() as cancel:
+        if is_guest():
+            give_way()
+        source = ProcfsSource(named.ROOT)
+        interval_s = INTERVAL_S if options.watch_s <= LONG_S else LONG_INTERVAL_S
+        try:
+            gathered = Inquiry(
+                target.identity,
+                _sampling(source, target, interval_s, cancel),
+                for_s=options.watch_s,
+                root=named.ROOT,
+                tell=progress.show,
+                cancel=cancel,
+            ).run()
+        finally:
+            source.close()
+            progress.clear()
+        return _tell(options, gathered, target, is_cancelled=cancel.is_set())
+
+
+def _tell(
+    options: argparse.Namespace, gathered: Gathered, target: Target, *, is_cancelled: bool
+) -> int:
+    """Print the answer, and why it is not a full one; returns the exit code."""
+    failure = _failure(gathered, target)
+    document: dict[str, Any] = {}
+    if gathered.evidences:
+        evidence, findings = verdict_of(gathered.evidences)
+        failure = failure or _blind(gathered, evidence, findings)
+        if options.json:
+            document = _document(gathered, evidence, findings, target)
+        else:
+            for line in answer_text(gathered, evidence, findings, sheet_width(sys.stdout)):
+                say(line, sys.stdout)
+    if options.json and failure is None:
+        print(json.dumps(document))
+    sys.stdout.flush()
+    code = 0 if failure is None else fail(failure, as_json=options.json, known=document)
+    return INTERRUPTED if is_cancelled else code
+
+
+def _find(pid: int) -> Target:
+    """The process that is meant; an error if it cannot be diagnosed."""
+    if sys.platform != "linux":
+        raise MemtopError("diagnose needs Linux")
+    if own_host(named.ROOT) is None:
+        raise MemtopError(
+            f"diagnose is off: {named.ROOT} does not show memtop itself, so that it may be that of"
+            " another host or container; run memtop there"
+        )
+    if pid == os.getpid():
+        raise MemtopError(f"{pid} {ITSELF.partition(';')[0]}")
+    target = named.find(pid)
+    if target is None:
+        reason, helps = named.why_missing(pid, "diagnose")
+        raise NoSuchProcess(reason, command=helps)
+    if target.kernel:
+        raise MemtopError(f"{pid} {KERNEL}: it has no memory of its own")
+    return target
+
+
+@contextmanager
+def _cancelled_by_ctrl_c() -> Iterator[threading.Event]:
+    cancel = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _sampling(
+    source: Source, target: Target, interval_s: float, cancel: threading.Event
+) -> Callable[[Collection[int]], State]:
+    """Samples at absolute deadlines; the second one waits for command lines.
+
+    A server's worker is one also where nobody asks for the server; any other is taken by itself.
+    """
+    error_kib = statm_error_kib(os.cpu_count() or 1)
+    tracker, alone = (
+        Tracker(interval_s, source.own, statm_error_kib=error_kib, top_pid=top_pid)
+        for top_pid in (None, target.identity.pid)
+    )
+    begin, ticks = time.monotonic(), 0
+
+    def next_state(pids: Collection[int]) -> State:
+        nonlocal ticks, tracker, alone
+        # Not by waiting for the event: a signal may not set it while this thread holds its lock.
+        while (left := begin + ticks * interval_s - time.monotonic()) > 0 and not cancel.is_set():
+            time.sleep(min(left, GLANCE_S))
+        if ticks == 2:
+            source.settle(SETTLE_S)
+        ticks += 1
+        wanted = Wanted(pids=frozenset(pids), pss=True)
+        sample = source.sample(tracker.ask(wanted))
+        state = tracker.feed(sample)
+        if alone is tracker:
+            return state
+        by_itself = alone.feed(sample)
+        if ticks < ROLE_KNOWN:
+            return by_itself
+        row = state.rows.get(target.identity)
+        if row is None or row.role != "worker" or row.framework is None:
+            tracker = alone  # whoever started it is of no matter
+            return by_itself
+        alone = tracker
+        return state
+
+    return next_state
+
+
+def _failure(gathered: Gathered, target: Target) -> MemtopError | None:
+    """Why there is no full answer: the process has ended."""
+    if not gathered.ended:
+        return None
+    pid, seconds = target.identity.pid, duration(gathered.seconds)
+    return NoSuchProcess(f"{pid} has ended after {seconds} of watching", command="memtop ps")
+
+
+def _blind(
+    gathered: Gathered, evidence: Evidence, findings: tuple[Finding, ...]
+) -> MemtopError | None:
+    """The right that was missing, where nothing could be told without it."""
+    denied = gathered.denied
+    if denied is None or evidence.last is not None or findings[0].cause != "unknown":
+        return None
+    command = denied.command and denied.command.replace("memtop anatomy", "memtop diagnose")
+    return Denied(denied.message, right=denied.right, command=command)
+
+
+# -- what is printed -----------------------------------------------------------------------
+
+
+def _document(
+    gathered: Gathered, evidence: Evidence, findings: tuple[Finding, ...], target: Target
+) -> dict[str, Any]:
+    return {
+        "memtop": __version__,
+        "taken_at": iso_utc(evidence.now),
+        "pid": target.identity.pid,
+        "started": named.started(target.identity, named.boot_at()),
+        "name": as_unicode(target.name),
+        "watched_s": round(gathered.seconds, 3),
+        "processes": evidence.tree_processes,
+        "findings": findings_json(findings),
+    }
+
+
+def answer_text(
+    gathered: Gathered, evidence: Evidence, findings: tuple[Finding, ...], cells: int
+) -> list[str]:
+    """The whole answer: who it is, the likeliest cause and its proof, the others, what to do."""
+    first, *others = findings
+    lines = [_title(gathered, evidence, cells), ""]
+    sure = "" if first.cause == "unknown" else f" ({first.word})"
+    lines += wrap(visible(first.headline + sure), cells)
+    lines.append("")
+    lines += _listed("for", first.supporting, cells)
+    lines += _listed("against", first.against, cells)
+    lines += _listed("also", first.remarks, cells)
+    lines += _listed("not known", [_words(one) for one in first.missing], cells)
+    if others:
+        lines += ["", "Other causes"]
+        for one in others:
+            why = (one.against or one.supporting)[:WHY]
+            lines += _listed(one.word, [" ".join([sentence(one.headline), *why])], cells)
+    if first.next_step:
+        lines.append("")
+        lines += _listed("next", [first.next_step], cells)
+    return lines
+
+
+def _title(gathered: Gathered, evidence: Evidence, cells: int) -> str:
+    """Whose memory it is, and how it was found out, as far as there is room."""
+    subject = evidence.subject
+    python = subject.python and f"python {subject.python}"
+    among = None
+    if evidence.tree_processes > 1:
+        among = f"one of {evidence.tree_processes} from {evidence.asked_pid} down"
+    watched = f"watched {duration(gathered.seconds)}"
+    title = f"{subject.pid} {visible(subject.name)}"
+    for word in (subject.role, python, among, watched, iso_utc(evidence.now)):
+        if word and len(more := f"{title}   {visible(word)}") <= cells:
+            title = more
+    return title
+
+
+def _words(lack: Lack) -> str:
+    return f"{lack.what}: {lack.reason}" + (f" → {lack.command}" if lack.command else "")
+
+
+def _listed(label: str, sentences: Collection[str], cells: int) -> list[str]:
+    """Sentences behind their label, each on lines of its own."""
+    margin = " " * MARGIN
+    lines: list[str] = []
+    for one in sentences:
+        head = f"{label:<{MARGIN}}" if not lines else margin
+        lines += wrap(
+            visible(one),
+            cells,
+            initial_indent=head,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return lines
