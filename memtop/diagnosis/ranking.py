@@ -15,6 +15,8 @@ from memtop.diagnosis.shares import FREED
 from memtop.diagnosis.words import MIB
 
 TELL = 0.45
+LIKELY, POSSIBLE = 0.75, 0.35
+MUCH = 0.4  # of what came
 FREED_CAUSES: tuple[Cause, ...] = (
     "arena_retention",
     "arena_fragmentation",
@@ -134,7 +136,19 @@ def _among_each_other(f: Figures, strengths: dict[Cause, float]) -> dict[Cause, 
             # It holds much, but that is not what grows; holes may be what keeps it from going back.
             value *= 0.8 if cause == "arena_fragmentation" else 0.65
         made[cause] = min(0.98, max(0.0, value))
+    _share_between(f, made)
     return made
+
+
+def _share_between(f: Figures, made: dict[Cause, float]) -> None:
+    """Where more of what came is in use by objects than is free, both are worth knowing."""
+    if not (f.rises and f.came) or f.share("objects") <= f.share(*FREED_KINDS):
+        return
+    for cause in FREED_CAUSES:
+        if cause in made:
+            made[cause] = min(made[cause], LIKELY)
+    if "python_objects" in made and f.share("objects") >= MUCH:
+        made["python_objects"] = max(made["python_objects"], POSSIBLE)
 
 
 def _news(f: Figures, strengths: dict[Cause, float]) -> float:
