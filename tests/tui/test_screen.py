@@ -215,3 +215,11 @@ async def test_the_mouse_selects(app, look):
         await screen.pilot.click("ProcessTable", offset=(10, 3))
         await screen.pilot.pause()
         assert screen.cursor == screen.pids[3]
+
+
+async def test_a_sample_that_comes_before_the_table(app, look):
+    """On a slow start the thread has a sample before there is anything to show it in."""
+    main = app._main
+    main.show_state(main._state)
+    async with look(app) as screen:
+        assert "mail-worker" in screen.text

@@ -64,6 +64,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         self._follow = False
         self._paused = False
         self._is_behind = False
+        self._is_ready = False  # a sample may come before there is a table
         self._is_guest = is_guest  # in somebody's pod, and nothing was said about it yet
         self._message = ("", False, 0.0)
 
@@ -81,6 +82,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         self.table = self.query_one(ProcessTable)
         self.table.focus()
         self._fit(self.app.size.height)
+        self._is_ready = True
         self._show()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -110,6 +112,8 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
     def show_state(self, state: State) -> None:
         """Take a new state; while paused only the clock moves, behind a dialog nothing."""
         self._state = state
+        if not self._is_ready:
+            return
         self.note(state)
         if self._is_behind:
             return
