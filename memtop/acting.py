@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
 import threading
 import time
@@ -23,7 +22,17 @@ from memtop.actions.remote.session import Actor
 from memtop.actions.report import GOOD, error_json, exit_code, result_json
 from memtop.actions.result import ActionId, Result
 from memtop.actions.table import ACTIONS
-from memtop.console import INTERRUPTED, Progress, complain, fail, is_terminal, say, width, wrapped
+from memtop.console import (
+    INTERRUPTED,
+    Progress,
+    cancelled_by_ctrl_c,
+    complain,
+    fail,
+    is_terminal,
+    say,
+    width,
+    wrapped,
+)
 from memtop.errors import MemtopError
 from memtop.render.escape import fit, visible
 from memtop.units import UNKNOWN, iso_utc, size
@@ -49,15 +58,10 @@ def run(options: argparse.Namespace) -> int:
     predicts = action == "trim" and options.predict
     top = options.top if action == "snapshot" else None
     printer = _Printer(None if options.json else sys.stdout, predicts=predicts, top=top)
-    cancel = threading.Event()
-    # Ctrl+C breaks nothing off in the middle.
-    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
-    try:
+    with cancelled_by_ctrl_c() as cancel:
         for result in _act(action, options, printer, cancel):
             results.append(result)
             printer.result(result)
-    finally:
-        signal.signal(signal.SIGINT, before)
     document = _document(results, top) if options.json else {}
     failure = _keep(results, options) if action == "snapshot" else None
     if failure is not None:

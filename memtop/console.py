@@ -7,8 +7,12 @@ Progress is for terminals only: one line of stderr that the next one replaces.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from memtop import __version__
@@ -30,6 +34,17 @@ def fitting(text: str, stream: TextIO) -> str:
     if (stream.encoding or "").lower().replace("-", "") in ("utf8", "utf8mb4"):
         return text
     return text.translate(ASCII).encode("ascii", "backslashreplace").decode()
+
+
+@contextmanager
+def cancelled_by_ctrl_c() -> Iterator[threading.Event]:
+    """An event that Ctrl+C sets, which breaks nothing off in the middle meanwhile."""
+    cancel = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wrapped(text: str, stream: TextIO, indent: int) -> list[str]:

@@ -10,19 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from textwrap import wrap
 from typing import Any
 
 from memtop import __version__, named
 from memtop.actions.signals import ITSELF, Target
-from memtop.actions.table import KERNEL
-from memtop.console import INTERRUPTED, Progress, fail, say, sheet_width
+from memtop.console import INTERRUPTED, Progress, cancelled_by_ctrl_c, fail, say, sheet_width
 from memtop.diagnosis.evidence import Evidence
 from memtop.diagnosis.finding import Finding, Lack
 from memtop.diagnosis.report import findings_json
@@ -33,7 +30,6 @@ from memtop.evidence.verdict import verdict_of
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
 from memtop.model.trends import statm_error_kib
-from memtop.probe.host import own_host
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.parse import as_unicode
 from memtop.probe.procfs import ProcfsSource
@@ -54,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Diagnose the process that was named; returns the exit code."""
     target = _find(options.pid)
     progress = Progress()
-    with _cancelled_by_ctrl_c() as cancel:
+    with cancelled_by_ctrl_c() as cancel:
         if is_guest():
             give_way()
         source = ProcfsSource(named.ROOT)
@@ -97,32 +93,10 @@ def _tell(
 
 def _find(pid: int) -> Target:
     """The process that is meant; an error if it cannot be diagnosed."""
-    if sys.platform != "linux":
-        raise MemtopError("diagnose needs Linux")
-    if own_host(named.ROOT) is None:
-        raise MemtopError(
-            f"diagnose is off: {named.ROOT} does not show memtop itself, so that it may be that of"
-            " another host or container; run memtop there"
-        )
+    target = named.find_to_look_into(pid, "diagnose")
     if pid == os.getpid():
         raise MemtopError(f"{pid} {ITSELF.partition(';')[0]}")
-    target = named.find(pid)
-    if target is None:
-        reason, helps = named.why_missing(pid, "diagnose")
-        raise NoSuchProcess(reason, command=helps)
-    if target.kernel:
-        raise MemtopError(f"{pid} {KERNEL}: it has no memory of its own")
     return target
-
-
-@contextmanager
-def _cancelled_by_ctrl_c() -> Iterator[threading.Event]:
-    cancel = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
-    try:
-        yield cancel
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _sampling(

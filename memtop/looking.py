@@ -8,20 +8,24 @@ Sizes are bytes, times seconds.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from memtop import named, units
 from memtop.actions.signals import Target
-from memtop.actions.table import KERNEL
-from memtop.console import INTERRUPTED, Progress, complain, fail, say, sheet_width
+from memtop.console import (
+    INTERRUPTED,
+    Progress,
+    cancelled_by_ctrl_c,
+    complain,
+    fail,
+    say,
+    sheet_width,
+)
 from memtop.errors import MemtopError, NoSuchProcess
-from memtop.probe.host import own_host
 from memtop.render.escape import fit, visible
 
 if TYPE_CHECKING:
@@ -36,31 +40,9 @@ _Watch = Callable[[int, int], None]
 def run(options: argparse.Namespace) -> int:
     """Run the command on the process that was named; returns the exit code."""
     command = options.command
-    if sys.platform != "linux":
-        raise MemtopError(f"{command} needs Linux")
-    if own_host(named.ROOT) is None:
-        raise MemtopError(
-            f"{command} is off: {named.ROOT} does not show memtop itself, so that it may be that"
-            " of another host or container; run memtop there"
-        )
-    target = named.find(options.pid)
-    if target is None:
-        reason, helps = named.why_missing(options.pid, command)
-        raise NoSuchProcess(reason, command=helps)
-    if target.kernel:
-        raise MemtopError(f"{options.pid} {KERNEL}: it has no memory of its own")
-    with _cancelled_by_ctrl_c() as cancel:
+    target = named.find_to_look_into(options.pid, command)
+    with cancelled_by_ctrl_c() as cancel:
         return _COMMANDS[command](options, target, cancel)
-
-
-@contextmanager
-def _cancelled_by_ctrl_c() -> Iterator[threading.Event]:
-    cancel = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
-    try:
-        yield cancel
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _run_anatomy(options: argparse.Namespace, target: Target, cancel: threading.Event) -> int:

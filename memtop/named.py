@@ -6,9 +6,11 @@ A thread's number is no PID, although /proc shows threads to who asks for them.
 from __future__ import annotations
 
 import os
+import sys
 
 from memtop.actions.signals import Target
-from memtop.errors import MemtopError
+from memtop.actions.table import KERNEL
+from memtop.errors import MemtopError, NoSuchProcess
 from memtop.probe import parse
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
@@ -26,6 +28,26 @@ def find(pid: int) -> Target | None:
     if _process_of(pid) != pid:
         return None
     return Target(Identity(stat.start_ticks, pid), stat.name, stat.kernel)
+
+
+def find_to_look_into(pid: int, command: str) -> Target:
+    """The process that `memtop COMMAND PID` is to look into; an error if that cannot be done."""
+    from memtop.probe.host import own_host
+
+    if sys.platform != "linux":
+        raise MemtopError(f"{command} needs Linux")
+    if own_host(ROOT) is None:
+        raise MemtopError(
+            f"{command} is off: {ROOT} does not show memtop itself, so that it may be that"
+            " of another host or container; run memtop there"
+        )
+    target = find(pid)
+    if target is None:
+        reason, helps = why_missing(pid, command)
+        raise NoSuchProcess(reason, command=helps)
+    if target.kernel:
+        raise MemtopError(f"{pid} {KERNEL}: it has no memory of its own")
+    return target
 
 
 def why_missing(pid: int, command: str) -> tuple[str, str]:
