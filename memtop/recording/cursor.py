@@ -92,18 +92,25 @@ def apply(
             known_now = values.get(quantity)
             if known_now is None:
                 continue  # of a later version of memtop
+            numbers = list(objects)
+            moved.update(dict.fromkeys(numbers, tick))
             get = known_now.get
-            for number, step in zip(objects, steps, strict=True):
-                if step is None:
-                    known_now.pop(number, None)
-                    moved[number] = tick
-                    if quantity == Q.WORDS:
-                        gone.append(number)
-                    continue
-                value = known_now[number] = get(number, 0) + step
-                moved[number] = tick
+            if not isinstance(steps, list):  # all are known, as nearly always
+                for number, step in zip(numbers, steps, strict=True):
+                    known_now[number] = get(number, 0) + step  # type: ignore[operator]
                 if quantity == Q.RSS:
-                    points.setdefault(number, []).append((tick, value * unit))
+                    for number in numbers:
+                        points.setdefault(number, []).append((tick, known_now[number] * unit))
+                continue
+            for number, step in zip(numbers, steps, strict=True):
+                if step is not None:
+                    value = known_now[number] = get(number, 0) + step
+                    if quantity == Q.RSS:
+                        points.setdefault(number, []).append((tick, value * unit))
+                    continue
+                known_now.pop(number, None)
+                if quantity == Q.WORDS:
+                    gone.append(number)
     except ValueError as error:
         raise Damaged(f"a sample is damaged: {error}") from None
     if one.is_whole:
@@ -142,17 +149,20 @@ class Stretches:
         unit = 1 if shelf.run_of(segment.tick).exact else PAGE_KIB
         rss: dict[int, int] = {}
         points = stretch.points
-        for one in shelf.ticks(segment.tick, last):
-            stretch.buckets.append(one.bucket)
-            stretch.clocks.append(one.clock_s)
-            for quantity, objects, steps in unpack(one.changes):
-                if quantity != Q.RSS:
-                    continue
-                for number, step in zip(objects, steps, strict=True):
-                    if step is None:
+        try:
+            for one in shelf.ticks(segment.tick, last):
+                stretch.buckets.append(one.bucket)
+                stretch.clocks.append(one.clock_s)
+                for quantity, objects, steps in unpack(one.changes):
+                    if quantity != Q.RSS:
                         continue
-                    kib = rss[number] = rss.get(number, 0) + step
-                    points.setdefault(number, []).append((one.tick, kib * unit))
+                    for number, step in zip(objects, steps, strict=True):
+                        if step is None:
+                            continue
+                        kib = rss[number] = rss.get(number, 0) + step
+                        points.setdefault(number, []).append((one.tick, kib * unit))
+        except ValueError as error:
+            raise Damaged(f"a sample is damaged: {error}") from None
         self._kept[key] = stretch
         ticks = sum(len(one.buckets) for one in self._kept.values())
         while ticks > KEPT_TICKS and len(self._kept) > 2:

@@ -7,9 +7,12 @@ mode 0600; no symbolic link is followed, nothing is overwritten unless that was 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sqlite3
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +24,8 @@ from memtop.recording.schema import APPLICATION_ID, VERSION, statements
 
 WAIT_S = 5.0  # for somebody else who writes at the same file
 CACHE_KIB = 1024
-MAGIC = b"SQLite format 3\0"
+HEAD = 100  # bytes of the file's header (sqlite.org/fileformat.html)
+CLAIMED = 0x60000000  # the byte that a recorder locks; SQLite's own are at 0x40000000
 
 
 class Damaged(MemtopError):
@@ -103,9 +107,7 @@ def extend(path: str, *, thorough: bool = False) -> sqlite3.Connection:
     `thorough` looks at all of it.
     """
     _look_at(path)
-    _check_magic(path)
-    folder = os.path.dirname(os.path.abspath(path))
-    if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
+    if not _may_write(path):
         raise MemtopError(f"cannot write {path}: file or folder cannot be written to")
     connection = _connect(path, "rw")
     try:
@@ -132,31 +134,66 @@ def extend(path: str, *, thorough: bool = False) -> sqlite3.Connection:
 def look(path: str) -> tuple[sqlite3.Connection, bool]:
     """An existing recording, to read; and whether its end is missing."""
     _look_at(path, links=True)
-    is_cut = _check_magic(path)
     # A journal that a killed writer left is put back by whoever may write; else it is ignored.
-    failure: Exception | None = None
-    for mode in ("rw", "ro", "ro&immutable=1"):
-        if mode == "rw" and not os.access(path, os.W_OK):
-            continue
-        connection = _connect(path, mode)
+    modes = [mode for mode in ("rw", "ro", "ro&immutable=1") if mode != "rw" or _may_write(path)]
+    failure: MemtopError | None = None
+    is_cut = False
+    while modes:
+        connection = _connect(path, modes[0])
         try:
-            if is_cut:  # before all else: then SQLite reads what there is
-                connection.execute("PRAGMA writable_schema = ON")
-            connection.execute(f"PRAGMA cache_size = -{4 * CACHE_KIB}")
-            connection.execute("PRAGMA query_only = ON")
             with explained(path, "read"):
+                if is_cut:  # before all else: then SQLite reads what there is
+                    connection.execute("PRAGMA writable_schema = ON")
+                connection.execute(f"PRAGMA cache_size = -{4 * CACHE_KIB}")
+                connection.execute("PRAGMA query_only = ON")
                 _check_version(connection, path)
+                pages = connection.execute("PRAGMA page_count").fetchone()[0]
+                page = connection.execute("PRAGMA page_size").fetchone()[0]
+                # SQLite takes no offence at a last page of which a part is missing.
+                is_cut = is_cut or os.stat(path).st_size < pages * page
             return connection, is_cut
         except NoRecording:
             connection.close()
             raise
-        except (MemtopError, sqlite3.Error) as error:
+        except MemtopError as error:
             connection.close()
             failure = error
+        if isinstance(failure, Damaged) and not is_cut and _is_cut(path):
+            is_cut = True
+        else:
+            del modes[0]
     assert failure is not None
-    if isinstance(failure, MemtopError):
-        raise failure
-    raise MemtopError(f"cannot read {path}: {failure}")
+    raise failure
+
+
+def claim(path: str) -> int | None:
+    """Keep other recorders away from a file, until the descriptor is closed; None: not possible.
+
+    It must be closed after the connection: with any descriptor of a file a process gives up all
+    the locks that it has there (fcntl(2)), also those of SQLite. For the same reason nothing else
+    may open the file while it is written to.
+    """
+    kind = getattr(fcntl, "F_OFD_SETLK", None)
+    if kind is None:
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # struct flock: type, whence, start, length, pid
+        fcntl.fcntl(descriptor, kind, struct.pack("hhqqi0q", fcntl.F_WRLCK, 0, CLAIMED, 1, 0))
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise MemtopError(f"another memtop records to {path}") from None
+        return None
+    return descriptor
+
+
+def _may_write(path: str) -> bool:
+    folder = os.path.dirname(os.path.abspath(path))
+    return os.access(path, os.W_OK) and os.access(folder, os.W_OK)
 
 
 def _be_absolute(path: str) -> None:
@@ -177,21 +214,16 @@ def _look_at(path: str, *, links: bool = False) -> None:
         raise MemtopError(f"{path} is no file")
 
 
-def _check_magic(path: str) -> bool:
-    """Whether the file is shorter than it says; NoRecording if it is something else."""
+def _is_cut(path: str) -> bool:
+    """Whether the file is shorter than it says."""
     try:
         with open(path, "rb") as file:
-            head = file.read(100)
+            head = file.read(HEAD)
             size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise MemtopError(f"cannot read {path}: {error.strerror}") from None
-    if not head:
-        raise NoRecording(f"{path} is empty")
-    if head[:16] != MAGIC[: len(head)]:
-        raise NoRecording(f"{path} is no recording of memtop")
-    page = int.from_bytes(head[16:18], "big")
-    pages = int.from_bytes(head[28:32], "big")
-    return len(head) < 100 or size < pages * (page if page != 1 else 1 << 16)
+    except OSError:
+        return False
+    page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+    return len(head) == HEAD and size < pages * (page if page != 1 else 1 << 16)
 
 
 def _connect(path: str, mode: str) -> sqlite3.Connection:

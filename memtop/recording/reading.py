@@ -272,7 +272,17 @@ class Shelf:
     def _find_segments(self) -> list[Segment]:
         rows = self.readable("segments")
         found = [Segment(row[0], row[1] / 1000, row[2], row[3]) for row in rows]
-        return [one for one in found if one.tick <= self.last_tick]
+        if self.damage is not None:  # every sample tells whether a segment begins with it
+            known = {one.tick for one in found}
+            query = "SELECT tick, at_ms, bucket FROM ticks WHERE is_whole AND tick <= ?"
+            try:
+                for tick, at_ms, bucket in self.query(query, self.last_tick):
+                    if tick not in known:
+                        run = self.run_of(tick).number if self.runs else 0
+                        found.append(Segment(tick, at_ms / 1000, bucket, run))
+            except Damaged:
+                pass
+        return sorted(one for one in found if one.tick <= self.last_tick)
 
     def _pauses(self) -> list[tuple[int, int, int]]:
         """Between two runs nobody looked."""

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 
+from memtop.errors import MemtopError
 from memtop.model import forest
 from memtop.model.filter import Filter
 from memtop.model.state import Row, State
@@ -17,7 +18,7 @@ from memtop.model.tracker import Tracker
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
 from memtop.recording.happenings import Happenings
-from memtop.recording.opening import extend, make
+from memtop.recording.opening import claim, extend, make
 from memtop.recording.recorder import Recorder
 from memtop.recording.resuming import NOTHING, Past, resume
 from memtop.recording.ring import Ring
@@ -93,6 +94,11 @@ class Session:
         self.is_new = force or not os.path.lexists(path)
         connection = make(path, force=force) if self.is_new else extend(path, thorough=True)
         self._connection = connection
+        try:
+            self._claim = claim(path)
+        except MemtopError:
+            connection.close()
+            raise
         self._exact, self._settings, self._boot_id = exact, settings, boot_id
         self._chosen = chosen or Chosen()
         self._happenings = Happenings()
@@ -154,6 +160,9 @@ class Session:
     def close(self) -> None:
         """Give the file back; more calls are harmless."""
         self._connection.close()
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
 
 def boot_id_of(root: str = "/proc") -> str | None:
