@@ -53,7 +53,9 @@ class Writers:
             text=True,
         )
         self._running.append(child)
-        assert child.stdout.readline(), child.stderr.read()
+        first = child.stdout.readline()
+        assert first, child.stderr.read()
+        child.first_tick = int(first)
         return child
 
     def end(self):
