@@ -35,6 +35,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands |= {name: partial(_acting_parser, name) for name in ACTING}
     commands["diff"] = _diff_parser
     commands["diagnose"] = _diagnose_parser
+    commands |= {"record": _record_parser, "mark": _mark_parser}
     if arguments and arguments[0] in commands:
         return commands[arguments[0]]().parse_args(arguments[1:])
     return _screen_parser().parse_args(arguments)
@@ -116,7 +117,8 @@ def _screen_parser() -> _Parser:
         "memtop",
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
         "Commands: memtop ps, memtop anatomy, memtop census, memtop trim, memtop gc, "
-        "memtop snapshot, memtop diff, memtop diagnose, memtop screenshot (each has --help).",
+        "memtop snapshot, memtop diff, memtop diagnose, memtop record, memtop mark, "
+        "memtop screenshot (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
@@ -173,6 +175,41 @@ def _shot_parser() -> _Parser:
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.usage = "memtop screenshot OUT.svg|OUT.png|OUT.txt [FILTER] [options]"
     parser.set_defaults(command="screenshot")
+    return parser
+
+
+def _record_parser() -> _Parser:
+    parser = _common(
+        "memtop record",
+        "Record without a screen, until ctrl+c or for a time. A recording that exists is gone on "
+        "with. The file is complete at any time and may be copied while it is written.",
+    )
+    parser.add_argument(
+        "--duration",
+        dest="duration_s",
+        type=_duration,
+        default=0.0,
+        metavar="TIME",
+        help="for that long (until ctrl+c)",
+    )
+    parser.add_argument(
+        "--exact", action="store_true", help="every change of memory, not only those of 64 KiB"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    parser.usage = "memtop record FILE [FILTER] [options]"
+    parser.set_defaults(command="record")
+    return parser
+
+
+def _mark_parser() -> _Parser:
+    parser = _Parser(
+        prog="memtop mark",
+        description="Mark this moment in a recording, also while another memtop writes to it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a recording")
+    parser.add_argument("text", nargs="+", metavar="TEXT", help='such as "level 8"')
+    parser.set_defaults(command="mark")
     return parser
 
 

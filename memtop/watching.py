@@ -1,4 +1,4 @@
-"""The commands that look: the screen, `ps`, and pictures of the screen.
+"""The commands that look: the screen, `ps`, `record`, and pictures of the screen.
 
 They lay the command line over the settings, choose the source and take the samples. Neither
 Textual nor Rich nor psutil is imported before it is needed. Data goes to stdout.
@@ -29,7 +29,7 @@ COLOR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `screen`, `ps` or `screenshot`; returns the exit code."""
+    """Run `screen`, `ps`, `record` or `screenshot`; returns the exit code."""
     _settle(options)
     return _COMMANDS[options.command](options)
 
@@ -214,4 +214,20 @@ def _run_screenshot(options: argparse.Namespace) -> int:
     return run_screenshot(*started, options, out)
 
 
-_COMMANDS = {"screen": _run_screen, "ps": _run_ps, "screenshot": _run_screenshot}
+def _run_record(options: argparse.Namespace) -> int:
+    from memtop.noting import record
+
+    if not options.filter or options.settings.filter == options.filter[0]:
+        raise UsageError("no file to write", command="memtop record FILE.memtop")
+    options.file, *options.filter = options.filter
+    view = _view(options)
+    source = _open_source(options)
+    return record(source, _tracker(source, options), view.filter, options)
+
+
+_COMMANDS = {
+    "screen": _run_screen,
+    "ps": _run_ps,
+    "screenshot": _run_screenshot,
+    "record": _run_record,
+}

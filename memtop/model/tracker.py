@@ -70,6 +70,20 @@ class Tracker:
         }
         return wanted._replace(exact=frozenset(pids)) if pids else wanted
 
+    def take_growth(self, identity: Identity, growth: Growth) -> None:
+        """Go on with a detector that has seen more of a process than this tracker has."""
+        tracked, row = self._tracked.get(identity), self._rows.get(identity)
+        if tracked is None or row is None or tracked.history is None:
+            return
+        tracked.growth = growth
+        self._lively[identity] = tracked
+        self._unconfirmed.pop(identity, None)
+        if growth.is_unconfirmed:
+            self._unconfirmed[identity] = tracked
+        row = self._rows[identity] = tracked.row(row.seen_at)
+        if row.is_growing:
+            self._growing[identity] = row
+
     def feed(self, sample: Sample) -> State:
         """Take the next sample; the state after it."""
         time = self._time

@@ -1,0 +1,296 @@
+"""A recording that is read: the state at any time, and what happened when.
+
+Times are seconds since the epoch, sizes KiB. It may be asked while somebody still writes to the
+file; `refresh` looks for more. What cannot be read raises Damaged and leaves the rest usable.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from memtop.model.state import State
+from memtop.model.trends import Trend
+from memtop.probe.sample import Identity
+from memtop.recording.cursor import Stretch, Stretches
+from memtop.recording.opening import Damaged
+from memtop.recording.reading import Run, Segment, Shelf
+from memtop.recording.states import States
+
+MOST_BACK = 50  # samples that are looked at to find one that is whole
+
+
+class Event(NamedTuple):
+    """Something that happened: `kind` is `mark`, `action`, `oom` or `leak-like`."""
+
+    number: int
+    at: float
+    kind: str
+    text: str
+    detail: Any
+
+
+class Result(NamedTuple):
+    """The answer of a command: `kind` is its name, `json` what it prints with --json."""
+
+    number: int
+    at: float
+    kind: str
+    identity: Identity | None
+    json: Any
+
+
+class Said(NamedTuple):
+    """A trend that was said of a process or group (`object`), at a sample."""
+
+    tick: int
+    object: int
+    trend: Trend
+
+
+class Moment(NamedTuple):
+    """How much all processes had together at one sample, and how many they were."""
+
+    tick: int
+    at: float
+    rss_kib: int
+    processes: int
+
+
+class Process(NamedTuple):
+    """A process of the recording by its number there, and as it was last called."""
+
+    number: int
+    identity: Identity
+    started_at: float | None
+    first_tick: int
+    ended_at: float | None
+    name: str | None
+    command: str | None
+    role: str | None
+    group: str | None
+
+
+class Recording:
+    """Reads the recording at `path`; MemtopError says why that is not possible.
+
+    `damage` says what is missing, if anything; several threads may ask.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._shelf = Shelf(path)
+        self._states = States(self._shelf)
+        self._stretches = Stretches(self._shelf)
+        self._lock = threading.RLock()
+        self._step_back()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; more calls are harmless."""
+        self._shelf.close()
+
+    def refresh(self) -> bool:
+        """Look for what was written since; True if there are more samples."""
+        with self._lock:
+            return self._shelf.refresh()
+
+    # -- what there is ---------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._shelf.path
+
+    @property
+    def damage(self) -> str | None:
+        """What of the file could not be read when it was opened, in a sentence."""
+        return self._shelf.damage
+
+    @property
+    def first_tick(self) -> int:
+        """The number of the first sample."""
+        return self._shelf.first_tick
+
+    @property
+    def last_tick(self) -> int:
+        """The number of the last one; less than `first_tick` if there is none."""
+        return self._shelf.last_tick
+
+    @property
+    def runs(self) -> list[Run]:
+        """Who recorded when, with which settings."""
+        return self._shelf.runs
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The samples at which all is said: about one in five minutes."""
+        return self._shelf.segments
+
+    def run_of(self, tick: int) -> Run:
+        """The run that a sample belongs to."""
+        return self._shelf.run_of(tick)
+
+    def tick_at(self, at: float) -> int:
+        """The last sample that was taken at a time or before; the first one if there is none."""
+        return self._shelf.tick_at(at)
+
+    def time_of(self, tick: int) -> float:
+        """When a sample was taken."""
+        return next(iter(self._shelf.ticks(tick, tick))).at
+
+    def state(self, tick: int) -> State:
+        """The state that was shown after a sample; its rows have their histories up to then."""
+        with self._lock:
+            return self._states.at(min(max(tick, self.first_tick), self.last_tick))
+
+    def state_at(self, at: float) -> State:
+        """The same for a time."""
+        return self.state(self.tick_at(at))
+
+    # -- what happened ---------------------------------------------------------------------
+
+    def events(self) -> list[Event]:
+        """Marks, actions, OOM kills and processes that became leak-like, in order of time."""
+        rows = self._shelf.readable("events")
+        made = [
+            Event(row[0], row[1] / 1000, row[2], _text(row[3]), row[4] and json.loads(row[4]))
+            for row in rows
+        ]
+        return sorted(made, key=lambda one: (one.at, one.number))
+
+    def results(self) -> list[Result]:
+        """What other commands have added, in order of time."""
+        made: list[Result] = []
+        for row in self._shelf.readable("results"):
+            identity = None if row[3] is None else Identity(row[4], row[3])
+            made.append(Result(row[0], row[1] / 1000, row[2], identity, json.loads(row[5])))
+        return sorted(made, key=lambda one: (one.at, one.number))
+
+    def trends(self) -> Iterator[Said]:
+        """Every trend that was said, in order of the samples."""
+        for row in self._shelf.readable("trends"):
+            since_s = None if row[4] is None else row[4] / 1000
+            yield Said(row[1], row[2], Trend(row[3], since_s, *row[5:10]))
+
+    def processes(self) -> list[Process]:
+        """All processes that were ever seen, in the order in which they were."""
+        ended = {row[1]: row[3] / 1000 for row in self._shelf.readable("ends")}
+        facts = {row[2]: row for row in self._shelf.readable("facts")}
+        made: list[Process] = []
+        for row in self._shelf.readable("processes"):
+            fact = facts.get(row[0])
+            words = (fact[5], fact[6], fact[15], fact[17]) if fact else (None,) * 4
+            identity, name = Identity(row[2], row[1]), _text(words[0])
+            made.append(
+                Process(
+                    row[0],
+                    identity,
+                    row[4],
+                    row[5],
+                    ended.get(row[0]),
+                    name,
+                    *map(_text, words[1:]),
+                )
+            )
+        return made
+
+    def identity_of(self, number: int) -> Identity:
+        """The process that has a number in the file."""
+        with self._lock:
+            return self._states.identity_of(number)
+
+    def number_of(self, identity: Identity) -> int | None:
+        """The number of a process of the state that was asked for last."""
+        with self._lock:
+            return self._states.number_of(identity)
+
+    def moments(self) -> list[Moment]:
+        """The sum of all processes at every sample."""
+        query = "SELECT tick, at_ms, rss_kib, processes FROM ticks WHERE tick <= ? ORDER BY tick"
+        rows = self._shelf.query(query, self.last_tick)
+        return [Moment(row[0], row[1] / 1000, row[2], row[3]) for row in rows]
+
+    def highest(self) -> Moment | None:
+        """The sample at which all processes together had most."""
+        return max(self.moments(), key=lambda one: one.rss_kib, default=None)
+
+    def largest_rise(self, over_s: float = 60.0) -> tuple[Moment, Moment] | None:
+        """The two samples at most `over_s` apart between which the sum rose most, if it did."""
+        best: tuple[Moment, Moment] | None = None
+        lows: list[Moment] = []  # rising, the least one first
+        begin = 0
+        for now in self.moments():
+            while len(lows) > begin and lows[-1].rss_kib >= now.rss_kib:
+                lows.pop()
+            lows.append(now)
+            begin = min(begin, len(lows) - 1)
+            while now.at - lows[begin].at > over_s:
+                begin += 1
+            low = lows[begin]
+            if best is None or now.rss_kib - low.rss_kib > best[1].rss_kib - best[0].rss_kib:
+                best = (low, now)
+        return best if best and best[1].rss_kib > best[0].rss_kib else None
+
+    def memory(
+        self, number: int, first: int | None = None, last: int | None = None
+    ) -> list[tuple[int, int]]:
+        """RSS of one process or group from a sample on: (sample, KiB), each holds until the next.
+
+        What is damaged is left out.
+        """
+        first = self.first_tick if first is None else max(first, self.first_tick)
+        last = self.last_tick if last is None else min(last, self.last_tick)
+        made: list[tuple[int, int]] = []
+        shelf = self._shelf
+        for index in range(shelf.segment_at(first), shelf.segment_at(last) + 1):
+            try:
+                with self._lock:
+                    points = self._stretches.get(index).points.get(number, ())
+            except Damaged:
+                continue
+            for tick, kib in points:
+                if tick <= last and (not made or made[-1][1] != kib):
+                    if tick <= first:
+                        made = [(first, kib)]
+                    else:
+                        made.append((tick, kib))
+        return made
+
+    def stretch(self, index: int) -> Stretch:
+        """The memory of all over one segment, sample by sample; Damaged if it cannot be read."""
+        with self._lock:
+            return self._stretches.get(index)
+
+    def fine(self) -> list[tuple[float, int, int]]:
+        """What was sampled five times a second before an OOM kill or a leak: (when, number, KiB).
+
+        Each value holds until the next one of the same process.
+        """
+        found = {(row[1] / 1000, row[2], row[3]) for row in self._shelf.readable("fine")}
+        return sorted(found)
+
+    def _step_back(self) -> None:
+        """Go back to the last sample that is whole: a copy may have been made amid the writing."""
+        shelf, end = self._shelf, self._shelf.last_tick
+        for tick in range(end, max(shelf.first_tick, end - MOST_BACK) - 1, -1):
+            shelf.last_tick = tick
+            try:
+                self._states.at(tick)
+            except Damaged:
+                continue
+            if tick < end:
+                lost = f"its last {end - tick} samples are not whole and were left out"
+                shelf.damage = shelf.damage or f"{shelf.path}: {lost}"
+            return
+        shelf.last_tick = end  # it is not the end that is damaged
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

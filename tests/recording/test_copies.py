@@ -1,0 +1,121 @@
+"""Copies that were made while somebody wrote, files that were cut, and files with changed bits."""
+
+import random
+import time
+
+import pytest
+
+from memtop.errors import MemtopError
+from memtop.recording.recording import Recording
+
+CHUNKS = (4096, 65_536, 131_072)
+
+
+def copy_slowly(source, target, roll):
+    """As `cat` does over a slow line: the writer goes on meanwhile."""
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while data := reader.read(roll.choice(CHUNKS)):
+            writer.write(data)
+            if roll.random() < 0.1:
+                time.sleep(0.01)
+
+
+def shown(recording, tick):
+    """What a state says, without its histories."""
+    state = recording.state(tick)
+    rows = {one: row._replace(history=None) for one, row in state.rows.items()}
+    return rows, state.taken_at, state.groups.keys(), state.host
+
+
+def test_a_copy_made_while_it_is_written(tmp_path, writers):
+    """A copy can be read up to about the moment when it was begun, and says nothing wrong."""
+    path = tmp_path / "a.memtop"
+    child = writers.start(path)
+    roll = random.Random(1)
+    copies = []
+    for number in range(25):
+        time.sleep(roll.random() * 0.2)
+        said = Recording(str(path))
+        begun = said.last_tick
+        said.close()
+        copies.append((tmp_path / f"{number}.memtop", begun))
+        copy_slowly(path, copies[-1][0], roll)
+    child.kill()
+    child.communicate()
+    with Recording(str(path)) as whole:
+        for copy, begun in copies:
+            with Recording(str(copy)) as recording:
+                assert recording.last_tick >= begun - 1
+                ticks = [roll.randrange(recording.last_tick + 1) for _ in range(8)]
+                for tick in {*ticks, recording.last_tick, begun - 1}:
+                    assert shown(recording, max(tick, 0)) == shown(whole, max(tick, 0))
+
+
+def test_a_file_that_was_cut(tmp_path, day):
+    """What is left of a cut file is right, the rest is refused; that the end is missing is said."""
+    data = day.read_bytes()
+    cut = tmp_path / "cut.memtop"
+    shares = []
+    with Recording(str(day)) as whole:
+        for part in (0.999, 0.95, 0.9, 0.8, 0.6, 0.4):
+            cut.write_bytes(data[: int(len(data) * part)])
+            right = 0
+            with Recording(str(cut)) as recording:
+                assert "was cut off" in recording.damage
+                assert 0 <= recording.last_tick <= whole.last_tick
+                for tick in range(0, recording.last_tick + 1, 37):
+                    try:
+                        found = shown(recording, tick)
+                    except MemtopError as error:
+                        assert "was cut off" in error.message
+                        continue
+                    assert found == shown(whole, tick)
+                    right += 37
+            shares.append(right / whole.last_tick / part)
+    # Each table has some page that came late and leads to all that is before it.
+    assert sorted(shares)[3] > 0.7, shares
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 50, 99, 100, 4000, 4096, 8192])
+def test_hardly_anything_is_left(tmp_path, day, size):
+    """Of a file without its tables it is said that nothing can be read."""
+    cut = tmp_path / "cut.memtop"
+    cut.write_bytes(day.read_bytes()[:size])
+
+    with pytest.raises(MemtopError) as caught:
+        Recording(str(cut))
+    assert str(cut) in caught.value.message
+    assert caught.value.exit_code == 1
+
+
+def test_changed_bits(tmp_path, day):
+    """A bit that has changed is noticed, or it changes nothing that is shown."""
+    data = day.read_bytes()
+    roll = random.Random(7)
+    changed = tmp_path / "changed.memtop"
+    noticed = 0
+    with Recording(str(day)) as whole:
+        ticks = [1, whole.last_tick // 2, whole.last_tick]
+        right = {tick: shown(whole, tick) for tick in ticks}
+        rest = (whole.events(), list(whole.trends()), whole.processes())
+        for _ in range(80):
+            flipped = bytearray(data)
+            flipped[roll.randrange(len(data))] ^= 1 << roll.randrange(8)
+            changed.write_bytes(flipped)
+            try:
+                recording = Recording(str(changed))
+            except MemtopError:
+                noticed += 1
+                continue
+            with recording:
+                for tick in ticks:
+                    if tick > recording.last_tick:
+                        assert recording.damage
+                        continue
+                    try:
+                        assert shown(recording, tick) == right[tick]
+                    except MemtopError:
+                        noticed += 1
+                found = (recording.events(), list(recording.trends()), recording.processes())
+                assert found == rest or recording.damage
+    assert noticed
