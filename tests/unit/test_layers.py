@@ -17,11 +17,12 @@ FLOORS = [
     {"listing", "noting"},
     {"console", "named"},
     {"tui"},
+    {"kept"},
     {"actions", "evidence", "recording", "render"},
     {"diagnosis", "anatomy"},
     {"model", "target"},
     {"probe"},
-    {"columns", "secrets", "units", "paths", "errors", "config", "__init__"},
+    {"columns", "secrets", "units", "paths", "plain", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
     ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "watching")
