@@ -159,6 +159,8 @@ class Session:
 
     def close(self) -> None:
         """Give the file back; more calls are harmless."""
+        if self.ring is not None:
+            self.ring.close()
         self._connection.close()
         if self._claim is not None:
             os.close(self._claim)
