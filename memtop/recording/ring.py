@@ -62,6 +62,8 @@ class Ring:
                 kib = _PAGE_KIB * parse_statm(os.pread(self._fd_of(one), 256, 0)).rss_pages
             except (OSError, ValueError):
                 continue  # it is gone
+            if not kib:
+                continue  # it is dead: its memory was taken from it before it goes
             points = self._points.setdefault(one, deque())
             # A value holds until the next one: what rests takes no room.
             if not points or points[-1][1] != kib:

@@ -12,9 +12,9 @@ from memtop.recording.recording import Recording
 
 LIMIT_MIB = 80
 FILES_MIB = 16  # of the interpreter, in its RSS but charged to whoever read them first
+JOIN = 'echo $$ > "$1"; shift; exec "$@"'
 EATER = """
-import os, sys, time
-open(sys.argv[1], "w").write(str(os.getpid()))
+import os, time
 kept = []
 while True:
     kept.append(os.urandom(4096) * 256 * 4)
@@ -52,17 +52,16 @@ def test_an_oom_kill_leaves_its_last_seconds(tmp_path, group):
         while not path.exists():
             assert recorder.poll() is None, recorder.stderr.read()
             time.sleep(0.05)
-        eater = subprocess.run(
-            [sys.executable, "-c", EATER, str(group / "cgroup.procs")], timeout=60, check=False
-        )
+        joined = ["sh", "-c", JOIN, "sh", str(group / "cgroup.procs")]
+        eater = subprocess.run([*joined, sys.executable, "-c", EATER], timeout=60, check=False)
         assert eater.returncode == -9
         time.sleep(2)
     finally:
         recorder.terminate()
         recorder.communicate()
     with Recording(str(path)) as recording:
-        (kill,) = (event for event in recording.events() if event.kind == "oom")
-        assert group.name in kill.text
+        kills = [event for event in recording.events() if event.kind == "oom"]
+        (kill,) = (event for event in kills if group.name in event.text)
         (ended,) = kill.detail["ended"]
         fine = [
             kib
