@@ -214,6 +214,7 @@ def test_a_cgroup_stays_as_long_as_its_dead_are_shown():
     feed(source, 58, tracker)
     source.end(7)
     source.cgroups = [cgroup("/"), cgroup("/job", "/", 100, 1, oom_kills=1)]
-    assert feed(source, 10, tracker).limits["/job"].cgroup.oom_kills == 1
+    feed(source, 1, tracker)
     source.cgroups = [cgroup("/")]
+    assert feed(source, 10, tracker).limits["/job"].cgroup.oom_kills == 1
     assert "/job" not in feed(source, 120, tracker).limits
