@@ -125,6 +125,12 @@ def _screen_parser() -> _Parser:
         "--print-config", action="store_true", help="write all settings with their defaults"
     )
     _screen_options(parser)
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="record all that is sampled from the beginning; R ends it. A recording that exists is"
+        " gone on with",
+    )
     parser.set_defaults(command="screen")
     return parser
 
