@@ -31,10 +31,14 @@ _NICE = (1, 2, 2.5, 5)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a moment, or that somebody has marked."""
+    """Something that happened at a moment, or that somebody has marked.
+
+    One that `divides` parts what came before it from what came after.
+    """
 
     at: float
     text: str
+    divides: bool = True
 
 
 def points(
