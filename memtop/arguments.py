@@ -125,6 +125,12 @@ def _screen_parser() -> _Parser:
         "--print-config", action="store_true", help="write all settings with their defaults"
     )
     _screen_options(parser)
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="record all that is sampled from the beginning; R ends it. A recording that exists is"
+        " gone on with",
+    )
     parser.set_defaults(command="screen")
     return parser
 
@@ -244,8 +250,15 @@ def _looking_parser(name: Looking) -> _Parser:
         )
         _save_option(parser)
         parser.add_argument("--force", action="store_true", help="overwrite the file")
+    _record_option(parser)
     parser.set_defaults(command=name)
     return parser
+
+
+def _record_option(parser: _Parser) -> None:
+    parser.add_argument(
+        "--record", metavar="FILE", help="add the answer to a recording, also to a new one"
+    )
 
 
 def _top_option(parser: _Parser) -> None:
@@ -290,6 +303,7 @@ def _diagnose_parser() -> _Parser:
         metavar="TIME",
         help="watch that long (30s); the longer, the surer",
     )
+    _record_option(parser)
     parser.set_defaults(command="diagnose")
     return parser
 
@@ -325,5 +339,6 @@ def _acting_parser(name: Acting) -> _Parser:
             help="hold the interpreter for that long at most, and say that it was cut",
         )
         _save_option(parser)
+    _record_option(parser)
     parser.set_defaults(command=name)
     return parser

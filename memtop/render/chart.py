@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -17,10 +17,13 @@ from memtop import units
 from memtop.model.history import BUCKET_S, LONG_EVERY, TICKS, History
 from memtop.model.state import State
 from memtop.render.cells import Cell
+from memtop.render.escape import cells, fit, visible
 
 WINDOWS_S = {"10 m": 600, "2 h": 7200, "24 h": 86_400}
 LABEL_WIDTH = 9
 LEAST_HEIGHT = 3
+LEAST_TEXT = 4  # cells that a cut text of a mark has
+MARKED = "┊"
 LEAST_SPAN_KIB = 16 * 1024
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NICE = (1, 2, 2.5, 5)
@@ -28,10 +31,14 @@ _NICE = (1, 2, 2.5, 5)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a moment: a signal sent, a baseline."""
+    """Something that happened at a moment, or that somebody has marked.
+
+    One that `divides` parts what came before it from what came after.
+    """
 
     at: float
     text: str
+    divides: bool = True
 
 
 def points(
@@ -99,6 +106,11 @@ def _scale(low: float, high: float, rows: int) -> tuple[float, float, int]:
     return best
 
 
+def columns_of(width: int) -> int:
+    """How many cells of a chart of this width are between the labels and its right edge."""
+    return max(8, width - LABEL_WIDTH - 3)
+
+
 def chart_cells(
     values: Sequence[tuple[float, float]],
     window_s: int,
@@ -117,7 +129,7 @@ def chart_cells(
     """
     if height < LEAST_HEIGHT or width < LABEL_WIDTH:
         return []
-    rows, columns = max(2, height - 2), max(8, width - LABEL_WIDTH - 3)
+    rows, columns = max(2, height - 2), columns_of(width)
     if not values:
         blank: list[list[Cell]] = [[(" " * width, "dim")] for _ in range(height)]
         blank[height // 2] = [("  no history yet".ljust(width), "dim")]
@@ -133,7 +145,8 @@ def chart_cells(
     low_edge, high_edge = bottom - per_row / 2, bottom + per_row * (rows - 0.5)
     canvas = _canvas(values, begin, now, low_edge, high_edge, columns, rows, ascii_only)
     named = {round((kib - bottom) / per_row): name for name, kib in levels}
-    lines = [_mark_line(marks, begin, window_s, columns, width)]
+    places = places_of(marks, begin, window_s, columns)
+    lines = [_mark_line(places, columns, width)]
     for index in range(rows):
         from_bottom = rows - 1 - index
         is_tick = from_bottom % between == 0
@@ -146,7 +159,7 @@ def chart_cells(
             (label.rjust(LABEL_WIDTH), "dim"),
             (" ┤" if is_tick else " │", "rule"),
         ]
-        pieces += _runs(drawn, filler, role)
+        pieces += _runs(drawn, filler, role, places)
         pieces.append((" " * max(0, width - LABEL_WIDTH - 2 - columns), "faint"))
         lines.append(pieces)
     lines.append(_time_line(begin, now, columns, width))
@@ -186,12 +199,13 @@ def _canvas(
     return made + [" " * columns] * (rows - len(made))
 
 
-def _runs(drawn: str, filler: str, role: str) -> list[Cell]:
-    """A row of the canvas as runs of line and of grid."""
+def _runs(drawn: str, filler: str, role: str, marked: Container[int]) -> list[Cell]:
+    """A row of the canvas as runs of line, of grid, and of the columns that are marked."""
     runs: list[Cell] = []
-    for character in drawn:
-        empty = character in " ⠀"
-        piece = (filler, "rule") if empty else (character, role)
+    for column, character in enumerate(drawn):
+        piece = (character, role)
+        if character in " ⠀":
+            piece = (MARKED, "dim") if column in marked else (filler, "rule")
         if runs and runs[-1][1] == piece[1]:
             runs[-1] = (runs[-1][0] + piece[0], piece[1])
         else:
@@ -199,21 +213,42 @@ def _runs(drawn: str, filler: str, role: str) -> list[Cell]:
     return runs
 
 
-def _mark_line(
-    marks: Sequence[Mark], begin: float, window_s: int, columns: int, width: int
-) -> list[Cell]:
-    line = [" "] * width
-    for mark in marks:
-        place = min(int((mark.at - begin) / window_s * columns), columns - 1)
-        if place < 0:
-            continue
-        text = f"▼ {mark.text}"
-        if place + len(text) > columns:  # near the right edge the name goes before its sign
-            text = f"{mark.text} ▼"[-place - 1 :]
-            place -= len(text) - 1
-        start = LABEL_WIDTH + 2 + place
-        line[start : start + len(text)] = text
-    return [("".join(line)[:width], "accent")]
+def places_of(marks: Sequence[Mark], begin: float, window_s: float, columns: int) -> dict[int, str]:
+    """The columns that have marks, from left to right, each with its texts."""
+    found: dict[int, list[str]] = {}
+    for mark in sorted(marks, key=lambda one: one.at):
+        place = min(int((mark.at - begin) // (window_s / columns)), columns - 1)
+        if place >= 0:
+            texts = found.setdefault(place, [])
+            if mark.text not in texts:
+                texts.append(mark.text)
+    return {place: visible(", ".join(texts)) for place, texts in found.items()}
+
+
+def _mark_line(places: Mapping[int, str], columns: int, width: int) -> list[Cell]:
+    """Signs above the columns that have marks, and their texts as far as there is room.
+
+    A text stands behind its sign; where that is too narrow, before it.
+    """
+    line: list[str] = [" "] * columns
+    taken = -1  # the last cell that is not free
+    signs = [*places, columns + 1]
+    for (place, text), following in zip(places.items(), signs[1:], strict=True):
+        line[place] = "▼"
+        size, right, left = cells(text), following - place - 3, place - taken - 2
+        if size <= right or (right >= min(size, LEAST_TEXT) and right >= left):
+            shown, at = fit(text, min(size, right)), place + 2
+        elif left >= min(size, LEAST_TEXT):
+            shown = fit(text, min(size, left))
+            at = place - 1 - cells(shown)
+        else:
+            shown, at = "", place
+        if shown:
+            # A wide character takes the cell behind it as well.
+            line[at : at + cells(shown)] = [*shown, *[""] * (cells(shown) - len(shown))]
+        taken = max(place, at + cells(shown) - 1)
+    text = " " * (LABEL_WIDTH + 2) + "".join(line)
+    return [(fit(text, width), "accent")]
 
 
 def _time_line(begin: float, end: float, columns: int, width: int) -> list[Cell]:
