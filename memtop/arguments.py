@@ -37,8 +37,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands["diagnose"] = _diagnose_parser
     commands |= {"record": _record_parser, "mark": _mark_parser, "replay": _replay_parser}
     if arguments and arguments[0] in commands:
-        return commands[arguments[0]]().parse_args(arguments[1:])
+        return commands[arguments[0]]().parse_args(_joined(arguments[1:]))
     return _screen_parser().parse_args(arguments)
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """With `--at -90s` in one word, which would be taken for an option."""
+    made = list(arguments)
+    if "--at" in made[:-1]:
+        place = made.index("--at")
+        made[place : place + 2] = [f"--at={made[place + 1]}"]
+    return made
 
 
 def _duration(text: str) -> float:
@@ -125,6 +134,12 @@ def _screen_parser() -> _Parser:
         "--print-config", action="store_true", help="write all settings with their defaults"
     )
     _screen_options(parser)
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="record all that is sampled from the beginning; R ends it. A recording that exists is"
+        " gone on with",
+    )
     parser.set_defaults(command="screen")
     return parser
 
@@ -273,8 +288,15 @@ def _looking_parser(name: Looking) -> _Parser:
         )
         _save_option(parser)
         parser.add_argument("--force", action="store_true", help="overwrite the file")
+    _record_option(parser)
     parser.set_defaults(command=name)
     return parser
+
+
+def _record_option(parser: _Parser) -> None:
+    parser.add_argument(
+        "--record", metavar="FILE", help="add the answer to a recording, also to a new one"
+    )
 
 
 def _top_option(parser: _Parser) -> None:
@@ -319,6 +341,7 @@ def _diagnose_parser() -> _Parser:
         metavar="TIME",
         help="watch that long (30s); the longer, the surer",
     )
+    _record_option(parser)
     parser.set_defaults(command="diagnose")
     return parser
 
@@ -354,5 +377,6 @@ def _acting_parser(name: Acting) -> _Parser:
             help="hold the interpreter for that long at most, and say that it was cut",
         )
         _save_option(parser)
+    _record_option(parser)
     parser.set_defaults(command=name)
     return parser

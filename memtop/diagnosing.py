@@ -19,6 +19,7 @@ from typing import Any
 
 from memtop import __version__, named
 from memtop.actions.signals import ITSELF, Target
+from memtop.adding import Addition
 from memtop.console import INTERRUPTED, Progress, cancelled_by_ctrl_c, fail, say, sheet_width
 from memtop.diagnosis.evidence import Evidence
 from memtop.diagnosis.finding import Finding, Lack
@@ -27,6 +28,7 @@ from memtop.diagnosis.words import sentence
 from memtop.errors import Denied, MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
+from memtop.kept import verdict_from
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
 from memtop.model.trends import statm_error_kib
@@ -49,6 +51,7 @@ WHY = 2  # sentences about each of the other causes
 def run(options: argparse.Namespace) -> int:
     """Diagnose the process that was named; returns the exit code."""
     target = _find(options.pid)
+    addition = Addition(options.record)
     progress = Progress()
     with cancelled_by_ctrl_c() as cancel:
         if is_guest():
@@ -67,11 +70,16 @@ def run(options: argparse.Namespace) -> int:
         finally:
             source.close()
             progress.clear()
-        return _tell(options, gathered, target, is_cancelled=cancel.is_set())
+        return _tell(options, gathered, target, addition, is_cancelled=cancel.is_set())
 
 
 def _tell(
-    options: argparse.Namespace, gathered: Gathered, target: Target, *, is_cancelled: bool
+    options: argparse.Namespace,
+    gathered: Gathered,
+    target: Target,
+    addition: Addition,
+    *,
+    is_cancelled: bool,
 ) -> int:
     """Print the answer, and why it is not a full one; returns the exit code."""
     failure = _failure(gathered, target)
@@ -79,8 +87,12 @@ def _tell(
     if gathered.evidences:
         evidence, findings = verdict_of(gathered.evidences)
         failure = failure or _blind(gathered, evidence, findings)
+        full = _document(gathered, evidence, findings, target)
+        verdict = verdict_from(gathered, evidence, findings)
+        addition.take_verdict(verdict, target.identity, full)
+        failure = addition.blamed(failure)
         if options.json:
-            document = _document(gathered, evidence, findings, target)
+            document = full
         else:
             for line in answer_text(gathered, evidence, findings, sheet_width(sys.stdout)):
                 say(line, sys.stdout)

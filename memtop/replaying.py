@@ -33,7 +33,8 @@ def replay(options: argparse.Namespace) -> int:
         rebind=rebindings(options.settings),
     )
     app.config_file = options.config
-    return run_app(app, options)
+    run_app(app, options)
+    return 0
 
 
 def picture(options: argparse.Namespace, out: str) -> int:

@@ -15,7 +15,7 @@ ENDED_WITHIN_S = 10.0
 
 
 class Happening(NamedTuple):
-    """An event to be written: `oom` or `leak-like`."""
+    """An event to be written: `oom`, `leak-like`, or the `action` of somebody."""
 
     kind: str
     text: str

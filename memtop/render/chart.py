@@ -9,20 +9,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from memtop import units
 from memtop.model.history import BUCKET_S, LONG_EVERY, TICKS, History
-from memtop.model.marks import Stretch
 from memtop.model.state import State
-from memtop.render.axis import LABEL_WIDTH, Axis, Mark, head_lines, stretch_line, time_line
+from memtop.render.axis import (
+    LABEL_WIDTH,
+    UPRIGHT,
+    Axis,
+    Mark,
+    columns_of,
+    head_lines,
+    places_of,
+    time_line,
+)
 from memtop.render.cells import Cell
 
-__all__ = ["WINDOWS_S", "Mark", "chart_cells", "points"]
+__all__ = ["LABEL_WIDTH", "WINDOWS_S", "Mark", "chart_cells", "columns_of", "points"]
 
 WINDOWS_S = {"10 m": 600, "2 h": 7200, "24 h": 86_400}
 LEAST_HEIGHT = 3
-ROOMY_HEIGHT = 12  # from which on marks have their times, and the line of changes a blank one
+ROOMY_HEIGHT = 12  # from which on marks have their times
 LEAST_SPAN_KIB = 16 * 1024
 BLANK = " ⠀"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -105,27 +113,25 @@ def chart_cells(
     role: str = "text",
     levels: Sequence[tuple[str, int]] = (),
     marks: Sequence[Mark] = (),
-    stretches: Sequence[Stretch] = (),
     cursor_at: float | None = None,
     ascii_only: bool = False,
 ) -> list[list[Cell]]:
     """The chart in `height` lines of `width` cells: marks, grid with the line, times below.
 
     The axis ends at `now`. `levels` are sizes with a name (peak, swap, a limit), drawn as dashed
-    lines across, `stretches` what changed from mark to mark. With a cursor what comes after it is
-    faint, and the value there stands beside it.
+    lines across. With a cursor what comes after it is faint, and the value there stands beside it.
     """
     if height < LEAST_HEIGHT or width < LABEL_WIDTH:
         return []
-    is_roomy = height >= ROOMY_HEIGHT
-    heads = 2 if is_roomy and (marks or cursor_at is not None) else 1
-    below = (2 if is_roomy else 1) if stretches and height > LEAST_HEIGHT + 4 else 0
-    rows, columns = max(2, height - 1 - heads - below), max(8, width - LABEL_WIDTH - 3)
+    columns = columns_of(width)
+    axis = Axis(now - window_s, now, columns, width, cursor_at)
+    places = places_of(marks, axis)
+    heads = 2 if height >= ROOMY_HEIGHT and (places or cursor_at is not None) else 1
+    rows = max(2, height - 1 - heads)
     if not values:
         blank: list[list[Cell]] = [[(" " * width, "dim")] for _ in range(height)]
         blank[height // 2] = [("  no history yet".ljust(width), "dim")]
         return blank
-    axis = Axis(now - window_s, now, columns, width, cursor_at)
     low, high = min(kib for _, kib in values), max(kib for _, kib in values)
     # A level is drawn where it is near; a far one would flatten the line to nothing.
     reach = max(high - low, LEAST_SPAN_KIB) * 0.5
@@ -136,7 +142,7 @@ def chart_cells(
     edges = (bottom - per_row / 2, bottom + per_row * (rows - 0.5))
     canvas = _drawn(values, axis, edges, rows, role, ascii_only=ascii_only)
     named = {round((kib - bottom) / per_row): name for name, kib in levels}
-    lines = head_lines(marks, axis, heads)
+    lines = head_lines(places, axis, heads)
     body: list[tuple[str, bool]] = []
     for index in range(rows):
         from_bottom = rows - 1 - index
@@ -149,7 +155,7 @@ def chart_cells(
             if canvas[index][column] is None:
                 canvas[index][column] = (filler, "rule")
         body.append((label, is_tick))
-    _draw_upright(canvas, marks, axis)
+    _draw_upright(canvas, places, axis)
     if cursor_at is not None:
         known = [kib for at, kib in values if at <= cursor_at]
         if known:
@@ -164,8 +170,6 @@ def chart_cells(
         pieces.append((" " * max(0, width - LABEL_WIDTH - 2 - columns), "faint"))
         lines.append(pieces)
     lines.append(time_line(axis))
-    if below:
-        lines += [[], stretch_line(stretches, axis)][2 - below :]
     return lines
 
 
@@ -232,15 +236,15 @@ def _thinned(values: Sequence[tuple[float, float]], axis: Axis) -> Sequence[tupl
     return made
 
 
-def _draw_upright(canvas: Canvas, marks: Sequence[Mark], axis: Axis) -> None:
+def _draw_upright(canvas: Canvas, places: Iterable[int], axis: Axis) -> None:
     """Marks as dotted lines, the cursor as a whole one, behind the curve."""
-    places = [(axis.column(mark.at), "┊", "dim") for mark in marks if axis.holds(mark.at)]
+    lines = [(column, UPRIGHT, "dim") for column in places]
     if axis.cursor_at is not None:
-        places.append((axis.column(axis.cursor_at), "│", "accent"))
-    for column, character, role in places:
+        lines.append((axis.column(axis.cursor_at), "│", "accent"))
+    for column, character, role in lines:
         for cells in canvas:
             cell = cells[column]
-            if cell is not None and (cell[1] == "rule" or cell[0] == "┊"):
+            if cell is not None and (cell[1] == "rule" or cell[0] == UPRIGHT):
                 cells[column] = (character, role)
 
 

@@ -13,13 +13,14 @@ from memtop import units
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
 from memtop.model.log import Log
+from memtop.model.marks import Stretch
 from memtop.model.state import Row, State
 from memtop.model.timeline import RATE_OVER_S
 from memtop.model.trends import Trend
 from memtop.probe.portrait import Portrait
 from memtop.render.anatomy import compact_lines, inside_lines
 from memtop.render.cells import Cell, cut, process_name, width_of
-from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
+from memtop.render.chart import WINDOWS_S, Mark, chart_cells, columns_of, points
 from memtop.render.counted import Counted
 from memtop.render.ending import ending_lines
 from memtop.render.escape import cells as cell_width
@@ -30,12 +31,14 @@ from memtop.render.group import group_facts, group_title
 from memtop.render.inside import Inside
 from memtop.render.limits import limit_lines
 from memtop.render.log import log_lines, log_title
+from memtop.render.marked import change_cells, changes
 from memtop.render.objects import objects_lines
 from memtop.render.passage import Passage, passage_lines
 from memtop.render.tabs import ANATOMY, GROUP_TABS, INSIDE, LOG, OBJECTS, TABS, WHY
 from memtop.render.words import WARM, tone
 
 NARROW = 70
+CHANGES_HEIGHT = 8  # a lower chart has no line for what changed from mark to mark
 ROOMY, ROOMY_ROWS = 96, 30  # from this size on a rule stands above what an answer means
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 
@@ -219,8 +222,13 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     chart = [_slope(detail)]
     history = detail.group.history if detail.group is not None else row.history
     ended_at = row.ended_at if detail.group is None else None
+    values = points(history, state, window_s, ended_at)
+    stretches: list[Stretch] = []
+    if detail.marks and chart_height >= CHANGES_HEIGHT:
+        stretches = changes(values, detail.marks)
+        chart_height -= bool(stretches)
     chart += chart_cells(
-        points(history, state, window_s, ended_at),
+        values,
         window_s,
         state.taken_at,
         chart_width,
@@ -230,6 +238,9 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         marks=detail.marks,
         ascii_only=detail.ascii_only,
     )
+    if stretches:
+        begin = state.taken_at - window_s
+        chart.append(change_cells(stretches, begin, window_s, columns_of(chart_width)))
     if not beside:
         return [cut([(" ", "dim"), *line], width) for line in [*chart, *facts]]
     lines = []

@@ -14,12 +14,15 @@ from memtop import units
 from memtop.model.marks import Stretch
 from memtop.render.axis import Mark, clock
 from memtop.render.cells import Cell, width_of
-from memtop.render.chart import chart_cells
+from memtop.render.chart import LABEL_WIDTH, ROOMY_HEIGHT, chart_cells, columns_of
 from memtop.render.escape import fit, visible
+from memtop.render.marked import change_cells
 from memtop.render.summary import Notice, spread
 
 WHOLE = "whole"
 LEAST_NAME = 8
+LEAST_FOR_CHANGES = 8  # a lower chart has no line for what changed from mark to mark
+WEAKER = {"strong": "dim", "bright": "dim", "clear": "dim", "text": "dim", "dim": "faint"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +71,42 @@ def passage_lines(
     ascii_only: bool = False,
 ) -> list[list[Cell]]:
     """The chart tab in at most `room` lines, without a margin; `slope` is its first line."""
+    window_s = max(passage.end - passage.begin, 1.0)
+    stretches, height = passage.stretches, max(0, room - 1)
+    below: list[list[Cell]] = []
+    if stretches and passage.values and height >= LEAST_FOR_CHANGES:
+        below = [[]] if height >= ROOMY_HEIGHT else []
+        line = change_cells(stretches, passage.begin, window_s, columns_of(width))
+        at = (
+            LABEL_WIDTH
+            + 2
+            + int((passage.cursor_at - passage.begin) / window_s * columns_of(width))
+        )
+        below.append(_receding(line, at))
     chart = chart_cells(
         passage.values,
-        max(passage.end - passage.begin, 1.0),
+        window_s,
         passage.end,
         width,
-        max(0, room - 1),
+        height - len(below),
         role=role,
         levels=levels,
         marks=passage.marks,
-        stretches=passage.stretches,
         cursor_at=passage.cursor_at,
         ascii_only=ascii_only,
     )
-    return [slope, *chart]
+    return [slope, *chart, *below]
+
+
+def _receding(line: list[Cell], column: int) -> list[Cell]:
+    """The line with what begins behind a column weaker than what is before it."""
+    made: list[Cell] = []
+    used = 0
+    for text, role in line:
+        begin = used + len(text) - len(text.lstrip())
+        used += len(text)
+        made.append((text, WEAKER.get(role, role) if begin > column else role))
+    return made
 
 
 def place_cells(place: Place, notice: Notice, width: int) -> list[Cell]:

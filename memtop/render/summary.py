@@ -19,6 +19,7 @@ from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 
 BAR_FULL, BAR_TRACK, BAR_CLAIM = "━", "─", "╌"
+RECORDING = "● rec"
 URGENT_S = 600.0
 LEAST_NAME = 8
 SORT_WORDS = {"rate": "growth", "rss": "memory", "cpu": "CPU", "pid": "PID", "name": "name"}
@@ -41,7 +42,10 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the second line says besides: filter, paused since when, a message, an action."""
+    """What the second line says besides: filter, paused since when, a message, an action.
+
+    `recording` is the path of the file that is written, empty if none is.
+    """
 
     matched: int = 0
     filter: str = ""
@@ -50,6 +54,7 @@ class Notice:
     message: str = ""
     warning: bool = False
     progress: Progress | None = None
+    recording: str = ""
 
 
 def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
@@ -197,6 +202,8 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
         extras.append([(f"≡ {many} group{'s' if many > 1 else ''} of many", "rising")])
     if kills := oom_kills(state):
         extras.append([(f"{kills} OOM kill{'s' if kills > 1 else ''}", "leak")])
+    if notice.recording:
+        extras.append(_recording_cells(notice.recording, width))
     closed = sum(row.rights == () for row in living)
     if closed and width >= 96:
         extras.append([(f"{closed:,}", "text"), (" closed to memtop", "dim")])
@@ -207,10 +214,20 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
         left = []  # what is said is read in full; the count comes back in a moment
     room = width - 2 - width_of(left) - width_of(right) - 2
     for extra in extras:
-        if (need := width_of(extra) + 3) <= room:
+        need = width_of(extra) + 3
+        if need > room and extra[0][0] == RECORDING:
+            need = width_of(extra := extra[:1]) + 3  # the name goes before the sign does
+        if need <= room:
             left += [("   ", "dim"), *extra]
             room -= need
     return spread(left, [], right, width)
+
+
+def _recording_cells(path: str, width: int) -> list[Cell]:
+    """That it is recorded, and where there is room to which file."""
+    name = visible(path.rpartition("/")[2])
+    most = 40 if width >= 112 else 20
+    return [(RECORDING, "accent"), (" " + fit(name, min(most, cell_width(name))), "dim")]
 
 
 def oom_kills(state: State) -> int:

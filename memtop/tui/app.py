@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rich.console import RenderableType
 from textual import events
@@ -25,14 +26,18 @@ from textual.screen import Screen
 from memtop.model.query import View
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
-from memtop.probe.sample import Wanted
+from memtop.probe.sample import Identity, Wanted
 from memtop.probe.source import Source
 from memtop.tui import keys, themes
 from memtop.tui.messages import Sampled, SamplingFailed
 from memtop.tui.paint import narrowed
 from memtop.tui.sampler import Sampler
 from memtop.tui.screens.main import MainScreen
+from memtop.tui.tape import Tape
 from memtop.tui.terminal import TerminalDriver
+
+if TYPE_CHECKING:
+    from memtop.recording.session import Session
 
 LEAVE_WITHIN_S = 0.8  # after a signal
 WAIT_WITHIN_S, WAIT_EVERY_S = 3.0, 0.02  # for an action, after q
@@ -44,6 +49,13 @@ def _commands() -> type[Provider]:
     from memtop.tui.palette import MemtopCommands
 
     return MemtopCommands
+
+
+def _record_to(interval_s: float, root: str | None, path: str) -> Session:
+    """A recording at `path`; what records is imported when somebody wants it."""
+    from memtop.recording.session import beside_screen
+
+    return beside_screen(path, interval_s, root)
 
 
 class Feeder(Protocol):
@@ -61,8 +73,9 @@ class Feeder(Protocol):
 class MemtopApp(App[None]):
     """memtop on a terminal.
 
-    It gets the state of the first sample, so that the first frame has data. With `sampling` off
-    (tests, pictures) states come through `feed`.
+    It gets the state of the first sample, so that the first frame has data, and a `session` if all
+    is to be recorded from the beginning. With `sampling` off (tests, pictures) states come through
+    `feed`.
     """
 
     CSS_PATH = "app.tcss"
@@ -89,6 +102,7 @@ class MemtopApp(App[None]):
         is_guest: bool = False,
         portrait_root: str | None = None,
         rebind: Mapping[str, str] | None = None,
+        session: Session | None = None,
     ) -> None:
         super().__init__(driver_class=TerminalDriver if sampling else None)
         for made in themes.themes():
@@ -112,6 +126,8 @@ class MemtopApp(App[None]):
         self._sampling, self._interval_s = sampling, interval_s
         self._tracker = tracker
         self._source = source
+        self.tape = Tape(partial(_record_to, interval_s, portrait_root), session)
+        self.tape.post = self._main.post_message
         self._sampler = self.feeder()
 
     def first_screen(self, state: State, view: View, *, is_guest: bool) -> MainScreen:
@@ -126,6 +142,7 @@ class MemtopApp(App[None]):
             self._interval_s,
             post=lambda fresh: self.post_message(Sampled(fresh)),
             failed=lambda error: self.post_message(SamplingFailed(error)),
+            tape=self.tape,
         )
 
     def get_default_screen(self) -> MainScreen:
@@ -168,11 +185,15 @@ class MemtopApp(App[None]):
     def look(self, wanted: Wanted) -> None:
         """Tell the sampler what is looked at."""
         self._sampler.wanted = wanted
+        cursor = self._main.table.cursor
+        self.tape.selected = cursor if isinstance(cursor, Identity) else None
 
     def feed(self) -> None:
         """Take one sample now and show it; for tests and pictures, instead of the thread."""
-        wanted = self._tracker.ask(self._main.wanted())
-        self._main.show_state(self._tracker.feed(self._source.sample(wanted)))
+        wanted = self.tape.wanted(self._tracker.ask(self._main.wanted()))
+        state = self._tracker.feed(self._source.sample(wanted))
+        self.tape.take(state)
+        self._main.show_state(state)
 
     async def settle(self) -> None:
         """Wait until nothing is done to processes, or read of them, any more; for pictures.

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from memtop.config import Config, unknown_keys
 from memtop.errors import MemtopError, UsageError
@@ -19,7 +20,11 @@ from memtop.probe.own import is_guest
 from memtop.probe.source import Source
 from memtop.tui.app import MemtopApp
 from memtop.tui.keys import KEYS, PRESETS
+from memtop.tui.tape import Ended
 from memtop.tui.terminal import as_it_was
+
+if TYPE_CHECKING:
+    from memtop.recording.session import Session
 
 
 def _app(
@@ -30,6 +35,7 @@ def _app(
     options: argparse.Namespace,
     *,
     sampling: bool,
+    session: Session | None = None,
 ) -> MemtopApp:
     return MemtopApp(
         source,
@@ -44,6 +50,7 @@ def _app(
         is_guest=source.live and is_guest(),
         portrait_root=None if options.fake else options.procfs,
         rebind=rebindings(options.settings),
+        session=session,
     )
 
 
@@ -55,16 +62,24 @@ def rebindings(settings: Config) -> dict[str, str]:
 
 
 def run_screen(
-    source: Source, tracker: Tracker, state: State, view: View, options: argparse.Namespace
-) -> int:
-    """Run until somebody quits; the terminal is as it was then, whatever happened."""
-    app = _app(source, tracker, state, view, options, sampling=True)
+    source: Source,
+    tracker: Tracker,
+    state: State,
+    view: View,
+    options: argparse.Namespace,
+    session: Session | None = None,
+) -> Sequence[Ended]:
+    """Run until somebody quits; the terminal is as it was then, whatever happened.
+
+    `session` is a recording that is to be made from the beginning. Returns those that were made.
+    """
+    app = _app(source, tracker, state, view, options, sampling=True, session=session)
     app.config_file = options.config
     app.mask = options.settings.mask
     return run_app(app, options)
 
 
-def run_app(app: MemtopApp, options: argparse.Namespace) -> int:
+def run_app(app: MemtopApp, options: argparse.Namespace) -> Sequence[Ended]:
     """Run an app on the terminal, as `run_screen` does."""
     try:
         with as_it_was():
@@ -77,7 +92,7 @@ def run_app(app: MemtopApp, options: argparse.Namespace) -> int:
         raise app.failure
     if app.failure is not None:
         raise _own_failure(app.failure)
-    return 0
+    return app.tape.ended
 
 
 def _own_failure(error: Exception) -> MemtopError:

@@ -12,7 +12,6 @@ from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait, read_portrait
 from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, worst_of
-from memtop.render.chart import Mark
 from memtop.render.counted import Counted
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
@@ -118,10 +117,14 @@ class Inspecting(Screen[None]):
         self.pane.take(portrait)
         self._show_pane()
 
-    def mark(self, text: str, whose: set[Identity]) -> None:
-        """Put a mark on the charts of processes, at the moment on show."""
-        for identity in whose:
-            self.pane.marks.setdefault(identity, []).append(Mark(self._shown.taken_at, text))
+    @property
+    def moment(self) -> float:
+        """Now, by the clock of the samples; who takes the samples knows."""
+        raise NotImplementedError
+
+    def mark(self, text: str, whose: set[Identity] | None, *, at: float | None = None) -> None:
+        """Put a mark on the charts of processes, or of all (None); it is of now."""
+        self.pane.marks.add(self.moment if at is None else at, text, whose)
         self._show_pane()
 
     def keep(self, entry: Entry) -> None:

@@ -26,6 +26,7 @@ from memtop.tui import keys
 from memtop.tui.screens.arranging import Arranging
 from memtop.tui.screens.diagnosing import Diagnosing
 from memtop.tui.screens.keeping import Keeping
+from memtop.tui.screens.marking import Marking
 from memtop.tui.screens.signalling import Signalling
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.filterbar import FilterBar
@@ -44,7 +45,7 @@ TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
-class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
+class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -115,6 +116,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         if not self._is_ready:
             return
         self.note(state)
+        self.note_happenings(state)
         if self._is_behind:
             return
         if self._paused:
@@ -232,6 +234,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
             message=message if monotonic() < until else "",
             warning=warning,
             progress=self.progress(),
+            recording=self.recording_path or "",
         )
 
     def say(self, message: str, *, warning: bool = False, stays_s: float = MESSAGE_STAYS_S) -> None:
@@ -290,7 +293,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         """Type a filter: for types while they have the whole area, else for processes."""
         self.query_one(KeyBar).display = False
         if self.is_listing:
-            self.query_one(FilterBar).open(self.types_filter, plain=True)
+            self.query_one(FilterBar).open(self.types_filter, kind="types")
         else:
             self.query_one(FilterBar).open(self._view.filter.text)
 
@@ -303,14 +306,17 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         self.find_types(message.words)
 
     def action_end_filter(self, keep: bool) -> None:
-        """Back to the table, with the filter as it was typed or without one."""
+        """Back to the table, with the filter as it was typed or without one; or with a mark."""
         bar = self.query_one(FilterBar)
         typed = bar.read() if keep else EVERYTHING
         words = bar.text if keep else ""
         bar.close()
         self.query_one(KeyBar).display = True
         self.set_focus(self.table)
-        if bar.is_plain:
+        if bar.kind == "mark":
+            if keep:
+                self.take_mark(words)
+        elif bar.kind == "types":
             self.find_types(words)
         elif typed is not None and typed != self._view.filter:
             self._change(replace(self._view, filter=typed), sort=False)

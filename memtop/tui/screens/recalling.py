@@ -16,7 +16,7 @@ from memtop.anatomy.result import Anatomy
 from memtop.kept import recalled
 from memtop.model.groups import Group
 from memtop.model.log import Entry, Log
-from memtop.model.state import Row
+from memtop.model.state import Row, State
 from memtop.probe.sample import Identity
 from memtop.recording.recording import Event, Result
 from memtop.render.above import clock
@@ -152,6 +152,9 @@ class Recalling(MainScreen):
     def _label(self, key_id: str) -> str:
         """No pane offers a key: nothing can be read."""
         return ""
+
+    def note_happenings(self, state: State) -> None:
+        """What happened is in the recording."""
 
     def rebase(self) -> bool:
         """What was said then stays as it was."""
