@@ -1,4 +1,4 @@
-"""The commands that look: the screen, `ps`, `record`, and pictures of the screen.
+"""The commands that look: the screen, `ps`, `record`, `replay`, and pictures of the screen.
 
 They lay the command line over the settings, choose the source and take the samples. Neither
 Textual nor Rich nor psutil is imported before it is needed. Data goes to stdout.
@@ -33,7 +33,7 @@ COLOR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `screen`, `ps`, `record` or `screenshot`; returns the exit code."""
+    """Run `screen`, `ps`, `record`, `replay` or `screenshot`; returns the exit code."""
     _settle(options)
     return _COMMANDS[options.command](options)
 
@@ -237,6 +237,12 @@ def _run_screenshot(options: argparse.Namespace) -> int:
     if options.settings.filter == out:
         raise UsageError("no file to write", command="memtop screenshot OUT.svg")
     options.filter = words
+    if options.recording is not None:
+        from memtop.replaying import picture
+
+        return picture(options, out)
+    if options.at is not None:
+        raise UsageError("--at is a time of a recording", command="add --from FILE")
     started = _start_screen(options)
 
     from memtop.tui.start import run_screenshot
@@ -255,9 +261,24 @@ def _run_record(options: argparse.Namespace) -> int:
     return record(source, _tracker(source, options), view.filter, options)
 
 
+def _run_replay(options: argparse.Namespace) -> int:
+    from memtop.replaying import replay
+
+    if not options.filter or options.settings.filter == options.filter[0]:
+        raise UsageError("no recording to show", command="memtop replay FILE.memtop")
+    options.file, *options.filter = options.filter
+    if not _is_terminal():
+        raise UsageError(
+            "replay needs a terminal", command=f"memtop screenshot OUT.txt --from {options.file}"
+        )
+    _prepare_screen(options)
+    return replay(options)
+
+
 _COMMANDS = {
     "screen": _run_screen,
     "ps": _run_ps,
     "screenshot": _run_screenshot,
     "record": _run_record,
+    "replay": _run_replay,
 }

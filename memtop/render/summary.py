@@ -71,7 +71,7 @@ def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
         left.append(host)
     used = limit.measured.current_bytes
     middle = _use_cells(used, limit.limit_bytes, limit, width)
-    return _spread(left, middle, _pace_cells(limit, width), width)
+    return spread(left, middle, _pace_cells(limit, width), width)
 
 
 def limit_name(cgroup: Cgroup) -> str:
@@ -99,7 +99,7 @@ def _host_cells(state: State, limit: Limit | None, width: int) -> list[Cell]:
     right = _rate_cells(host.rate_bytes_s, narrow=width < 96)
     if host.eta_s is not None:
         right += _full_cells(host.eta_s, width)
-    return _spread(left, _use_cells(used, total, None, width), right, width)
+    return spread(left, _use_cells(used, total, None, width), right, width)
 
 
 def _use_cells(used: int | None, total: int | None, limit: Limit | None, width: int) -> list[Cell]:
@@ -226,7 +226,7 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
         if need <= room:
             left += [("   ", "dim"), *extra]
             room -= need
-    return _spread(left, [], right, width)
+    return spread(left, [], right, width)
 
 
 def _recording_cells(path: str, width: int) -> list[Cell]:
@@ -335,10 +335,10 @@ def key_cells(
     for index, (key, word, _) in enumerate(shown):
         left += [(" " * gap if index else "", "dim"), (key, "accent"), (f" {word}", "dim")]
     right = [(cost, "faint")] if width >= 60 else []
-    return _spread(left, [], right, width)
+    return spread(left, [], right, width)
 
 
-def _spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int) -> list[Cell]:
+def spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int) -> list[Cell]:
     """Left, middle and right parts over a line with a margin of one; middle goes first if tight."""
     inner = max(0, width - 2)
     if width_of(left) + width_of(middle) + width_of(right) + 2 > inner:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rich.console import RenderableType
 from textual import events
@@ -58,6 +58,18 @@ def _record_to(interval_s: float, root: str | None, path: str) -> Session:
     return beside_screen(path, interval_s, root)
 
 
+class Feeder(Protocol):
+    """What the states come from: a thread that `wanted` tells what is looked at."""
+
+    wanted: Wanted
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, and give the source back."""
+
+
 class MemtopApp(App[None]):
     """memtop on a terminal.
 
@@ -72,6 +84,7 @@ class MemtopApp(App[None]):
     COMMAND_PALETTE_BINDING = "colon"
     ALLOW_SELECT = False
     COMMANDS = {_commands}
+    WHERE: keys.Where = "live"
     BINDINGS = [*keys.quit_binding(), Binding("ctrl+q", "quit", show=False)]
 
     def __init__(
@@ -104,21 +117,29 @@ class MemtopApp(App[None]):
         self.portrait_root = portrait_root
         self.config_file: str | None = None
         self.mask: tuple[re.Pattern[str], ...] = ()
-        self.key_table = keys.rebound(rebind or {}, read_only=read_only)
+        self.key_table = keys.rebound(rebind or {}, read_only=read_only, where=self.WHERE)
         if rebind:
             self.set_keymap(dict(rebind))
         self.failure: Exception | None = None
-        self._main = MainScreen(state, view, is_guest=is_guest)
+        self._main = self.first_screen(state, view, is_guest=is_guest)
         self._is_quitting = False
         self._sampling, self._interval_s = sampling, interval_s
         self._tracker = tracker
         self._source = source
         self.tape = Tape(partial(_record_to, interval_s, portrait_root), session)
         self.tape.post = self._main.post_message
-        self._sampler = Sampler(
-            source,
-            tracker,
-            interval_s,
+        self._sampler = self.feeder()
+
+    def first_screen(self, state: State, view: View, *, is_guest: bool) -> MainScreen:
+        """The screen with the table; it begins with a state."""
+        return MainScreen(state, view, is_guest=is_guest)
+
+    def feeder(self) -> Feeder:
+        """The thread that samples."""
+        return Sampler(
+            self._source,
+            self._tracker,
+            self._interval_s,
             post=lambda fresh: self.post_message(Sampled(fresh)),
             failed=lambda error: self.post_message(SamplingFailed(error)),
             tape=self.tape,

@@ -14,7 +14,7 @@ ROOT = Path(memtop.__file__).parent
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
     {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "watching"},
-    {"adding", "listing", "noting"},
+    {"adding", "listing", "noting", "replaying"},
     {"console", "named"},
     {"tui"},
     {"kept"},

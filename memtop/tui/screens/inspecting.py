@@ -15,6 +15,7 @@ from memtop.render.cells import group_of, worst_of
 from memtop.render.counted import Counted
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
+from memtop.render.passage import Passage
 from memtop.render.tabs import LOG, OBJECTS
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
@@ -40,6 +41,10 @@ class Inspecting(Screen[None]):
     def reasons_of(self, row: Row, group: Group | None) -> Reasons:
         """Why a process has so much memory, or a group; who finds out knows."""
         raise NotImplementedError
+
+    def passage_of(self, row: Row, group: Group | None) -> Passage | None:
+        """In a replay what the recording knows of the memory of a process or group."""
+        return None
 
     @property
     def pane(self) -> DetailPane:
@@ -100,6 +105,7 @@ class Inspecting(Screen[None]):
             inside=self.inside_of(row) if group is None else None,
             counted=self.counted_of(row) if group is None and self.pane.tab == OBJECTS else None,
             reasons=self.reasons_of(row, group) if self.pane.tab != LOG else None,
+            passage=self.passage_of(row, group),
         )
 
     def _read(self, root: str, identity: Identity) -> None:

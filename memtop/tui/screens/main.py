@@ -20,7 +20,7 @@ from memtop.model.limits import headroom_bytes
 from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
 from memtop.probe.sample import Identity, Wanted
-from memtop.render.cells import heading_cells
+from memtop.render.cells import Cell, heading_cells
 from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.arranging import Arranging
@@ -205,17 +205,24 @@ class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
         width, state = max(1, self.app.size.width), self._state
         lines = [
             head_cells(state, self._selected(), width),
-            view_cells(state, self._view, self._notice(), width),
+            self.second_line(self._notice(), width),
         ]
         if self.has_class("-tiny"):
             del lines[0]
         self.query_one(Summary).show(lines)
         self.query_one(Headings).show([heading_cells(self.table.plan, self._view)])
-        own = state.rows.get(state.own) if state.own else None
-        cost = (own.rss_kib, own.cpu_percent) if own else (None, None)
         table = getattr(self.app, "key_table", keys.KEYS)
-        footer = keys.footer(table, self.inside_tab)
-        self.query_one(KeyBar).show([key_cells(footer, *cost, width)])
+        footer = keys.footer(table, self.inside_tab, getattr(self.app, "WHERE", "live"))
+        self.query_one(KeyBar).show([key_cells(footer, *self.cost(), width)])
+
+    def second_line(self, notice: Notice, width: int) -> list[Cell]:
+        """What is shown of how much, and what is said for a moment."""
+        return view_cells(self._state, self._view, notice, width)
+
+    def cost(self) -> tuple[float | None, float | None]:
+        """What memtop itself takes: KiB, and per cent of a CPU."""
+        own = self._state.rows.get(self._state.own) if self._state.own else None
+        return (own.rss_kib, own.cpu_percent) if own else (None, None)
 
     def _notice(self) -> Notice:
         message, warning, until = self._message

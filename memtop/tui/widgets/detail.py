@@ -15,6 +15,7 @@ from memtop.render.counted import Counted
 from memtop.render.detail import Detail, detail_lines, room_of
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
+from memtop.render.passage import Passage
 from memtop.render.tabs import LOG, TABS
 from memtop.tui.keys import KEYS, acting
 from memtop.tui.marks import Marks
@@ -94,6 +95,7 @@ class DetailPane(Lines):
         inside: Inside | None = None,
         counted: Counted | None = None,
         reasons: Reasons | None = None,
+        passage: Passage | None = None,
     ) -> None:
         """Draw the pane for a row, or a group; `reading` says whether its portrait is to come."""
         width, height = max(10, self.size.width), max(3, self.size.height)
@@ -113,6 +115,7 @@ class DetailPane(Lines):
             log=self.logbook,
             skipped=self.skipped,
             acting=acting(getattr(self.app, "key_table", KEYS)),
+            passage=passage,
         )
         self._tabs = detail.tabs
         self.show(detail_lines(detail, width, height))

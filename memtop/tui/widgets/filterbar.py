@@ -122,11 +122,15 @@ class FilterBar(Horizontal):
         The input would take it from its queue some turns later: what comes right behind it, Enter
         for one, would find a text without it.
         """
-        entry = self.query_one(Input)
-        if event.is_printable and event.character is not None:
-            entry.insert_text_at_cursor(event.character)
-        elif event.key in EDITING:
-            getattr(entry, f"action_{EDITING[event.key]}")()
-        else:
-            return False
-        return True
+        return type_into(self.query_one(Input), event)
+
+
+def type_into(entry: Input, event: events.Key) -> bool:
+    """Let a key type or edit; False if it does neither."""
+    if event.is_printable and event.character is not None:
+        entry.insert_text_at_cursor(event.character)
+    elif event.key in EDITING:
+        getattr(entry, f"action_{EDITING[event.key]}")()
+    else:
+        return False
+    return True
