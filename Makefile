@@ -19,7 +19,7 @@ run: $(STAMP) ## make the environment and start the screen
 
 # What measures how long a process is held up runs by itself, and what is watched while it grows.
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 8 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis
+	$(BIN)/python -m pytest -q -n 5 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis
 	$(BIN)/python -m pytest -q tests/diagnosis
 	$(BIN)/python -m pytest -q -n 4 tests/inject --ignore tests/inject/test_pause.py
 	$(BIN)/python -m pytest -q tests/inject/test_pause.py
