@@ -290,6 +290,11 @@ def _diagnose_parser() -> _Parser:
         metavar="TIME",
         help="watch that long (30s); the longer, the surer",
     )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="use what this recording knows of it already",
+    )
     parser.set_defaults(command="diagnose")
     return parser
 
