@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-deep lint screenshots clean
+.PHONY: help run test test-deep lint recordings screenshots clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -31,6 +31,9 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+recordings: $(STAMP) ## record the incidents again (needs root and some minutes)
+	$(BIN)/python screenshots/record.py
 
 screenshots: $(STAMP) ## make the pictures of the README again
 	$(BIN)/python screenshots/make.py
