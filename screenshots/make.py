@@ -4,9 +4,10 @@
     python screenshots/make.py objects-120x40-dark      (only this one)
 
 Each of the five incidents has a recording here (record.py makes them) and a picture of it. What a
-recording cannot show, dialogs and what is typed, is of living processes: it starts small services of its own, of which one worker grows, one creeps, one swings and one
-ends; watches them for a few minutes, and takes the pictures. A PID namespace of their own keeps
-the machine's other processes out of them (needs root; without it they are in the picture, too).
+recording cannot show, dialogs and what is typed, is of living processes: it starts small services
+of its own, of which one worker grows, one creeps, one swings and one ends; watches them for a few
+minutes, and takes the pictures. A PID namespace of their own keeps the machine's other processes
+out of them (needs root; without it they are in the picture, too).
 """
 
 from __future__ import annotations
