@@ -293,10 +293,9 @@ def _looking_parser(name: Looking) -> _Parser:
     return parser
 
 
-def _record_option(parser: _Parser) -> None:
-    parser.add_argument(
-        "--record", metavar="FILE", help="add the answer to a recording, also to a new one"
-    )
+def _record_option(parser: _Parser, more: str = "") -> None:
+    what = "add the answer to a recording, also to a new one"
+    parser.add_argument("--record", metavar="FILE", help=what + more)
 
 
 def _top_option(parser: _Parser) -> None:
@@ -341,7 +340,7 @@ def _diagnose_parser() -> _Parser:
         metavar="TIME",
         help="watch that long (30s); the longer, the surer",
     )
-    _record_option(parser)
+    _record_option(parser, "; what it knows of the process counts as watched")
     parser.set_defaults(command="diagnose")
     return parser
 

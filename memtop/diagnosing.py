@@ -1,6 +1,7 @@
 """The command `memtop diagnose PID`: why memory grows, whose it is, and what to do about it.
 
-It watches the process and all below it, looks into those that matter, and prints what follows.
+It watches the process and all below it, looks into those that matter, and prints what follows. What
+a recording knows of them already, how they grew and what an earlier look found, counts as watched.
 Nothing in any process is changed or stopped. The answer goes to stdout, progress to stderr; Ctrl+C
 ends the watching, and what is known by then is the answer. Sizes are bytes, times seconds.
 """
@@ -14,8 +15,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import closing, nullcontext
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memtop import __version__, named
 from memtop.actions.signals import ITSELF, Target
@@ -37,8 +39,12 @@ from memtop.probe.parse import as_unicode
 from memtop.probe.procfs import ProcfsSource
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
+from memtop.recording.resuming import GoingOn
 from memtop.render.escape import visible
 from memtop.units import duration, iso_utc
+
+if TYPE_CHECKING:
+    from memtop.recalling import Recollection
 
 INTERVAL_S, LONG_INTERVAL_S, LONG_S = 0.5, 1.0, 120.0
 GLANCE_S = 0.1  # between two looks at whether somebody has pressed ctrl+c
@@ -53,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
     target = _find(options.pid)
     addition = Addition(options.record)
     progress = Progress()
-    with cancelled_by_ctrl_c() as cancel:
+    with (
+        cancelled_by_ctrl_c() as cancel,
+        closing(known) if (known := _recollect(options)) else nullcontext(),
+    ):
         if is_guest():
             give_way()
         source = ProcfsSource(named.ROOT)
@@ -61,16 +70,27 @@ def run(options: argparse.Namespace) -> int:
         try:
             gathered = Inquiry(
                 target.identity,
-                _sampling(source, target, interval_s, cancel),
+                _sampling(source, target, interval_s, cancel, known),
                 for_s=options.watch_s,
                 root=named.ROOT,
                 tell=progress.show,
                 cancel=cancel,
+                known=known.looks() if known else (),
+                earlier=known.before if known else None,
             ).run()
         finally:
             source.close()
             progress.clear()
         return _tell(options, gathered, target, addition, is_cancelled=cancel.is_set())
+
+
+def _recollect(options: argparse.Namespace) -> Recollection | None:
+    """What the recording knows that was named; what has to be read for it is imported then only."""
+    if options.record is None:
+        return None
+    from memtop.recalling import recollect
+
+    return recollect(options.record, options.watch_s, root=named.ROOT)
 
 
 def _tell(
@@ -112,17 +132,26 @@ def _find(pid: int) -> Target:
 
 
 def _sampling(
-    source: Source, target: Target, interval_s: float, cancel: threading.Event
+    source: Source,
+    target: Target,
+    interval_s: float,
+    cancel: threading.Event,
+    known: Recollection | None = None,
 ) -> Callable[[Collection[int]], State]:
     """Samples at absolute deadlines; the second one waits for command lines.
 
     A server's worker is one also where nobody asks for the server; any other is taken by itself.
+    What is `known` already, the trackers are told.
     """
     error_kib = statm_error_kib(os.cpu_count() or 1)
+    interval_s = (known and known.interval_s) or interval_s
     tracker, alone = (
         Tracker(interval_s, source.own, statm_error_kib=error_kib, top_pid=top_pid)
         for top_pid in (None, target.identity.pid)
     )
+    if known is not None:
+        known.resume(tracker, time.monotonic())
+        source = GoingOn(source, known.resume(alone, time.monotonic()))
     begin, ticks = time.monotonic(), 0
 
     def next_state(pids: Collection[int]) -> State:
@@ -183,6 +212,7 @@ def _document(
         "started": named.started(target.identity, named.boot_at()),
         "name": as_unicode(target.name),
         "watched_s": round(gathered.seconds, 3),
+        "recorded_s": _recorded_s(gathered, evidence),
         "processes": evidence.tree_processes,
         "findings": findings_json(findings),
     }
@@ -220,11 +250,21 @@ def _title(gathered: Gathered, evidence: Evidence, cells: int) -> str:
     if evidence.tree_processes > 1:
         among = f"one of {evidence.tree_processes} from {evidence.asked_pid} down"
     watched = f"watched {duration(gathered.seconds)}"
+    if (recorded_s := _recorded_s(gathered, evidence)) is not None:
+        watched += f", {duration(recorded_s)} recorded"
     title = f"{subject.pid} {visible(subject.name)}"
     for word in (subject.role, python, among, watched, iso_utc(evidence.now)):
         if word and len(more := f"{title}   {visible(word)}") <= cells:
             title = more
     return title
+
+
+def _recorded_s(gathered: Gathered, evidence: Evidence) -> float | None:
+    """For how long a recording had watched it before; None without one."""
+    watch = evidence.watch
+    if watch is None or not watch.from_recording:
+        return None
+    return round(max(0.0, watch.seconds - gathered.seconds), 3)
 
 
 def _words(lack: Lack) -> str:

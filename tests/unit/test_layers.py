@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ ROOT = Path(memtop.__file__).parent
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
     {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "watching"},
-    {"adding", "listing", "noting", "replaying"},
+    {"adding", "listing", "noting", "recalling", "replaying"},
     {"console", "named"},
     {"tui"},
     {"kept"},
@@ -43,7 +44,8 @@ def package_of(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -53,7 +55,7 @@ def imported(path: Path) -> set[str]:
             module = node.module or ""
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))

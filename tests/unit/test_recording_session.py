@@ -194,6 +194,22 @@ def test_an_oom_kill_is_an_event(tmp_path):
         assert recording.time_of(12) == event.at
 
 
+@pytest.mark.parametrize("case", ["not recorded", "memtop itself"])
+def test_a_leak_of_nobody_here_is_no_event(tmp_path, case):
+    """Who is not recorded, and memtop that knows more and more, become leak-like without a word."""
+    path, source = tmp_path / "a.memtop", leaking()
+    chosen = Chosen(top_pid=12) if case == "not recorded" else None
+    own = source.processes[10].identity if case == "memtop itself" else None
+    session, tracker = Session(str(path), chosen=chosen), Tracker(1.0, own)
+    for _ in range(200):
+        state = tracker.feed(source.sample(tracker.ask(WANTED)))
+        session.take(state)
+    session.close()
+    assert row(state, 10).trend.word == "leak-like"
+    with Recording(str(path)) as recording:
+        assert recording.events() == []
+
+
 def test_a_leak_is_an_event_and_its_last_minutes_are_kept(tmp_path):
     """When a process becomes leak-like that is marked, and what the ring saw is in the file."""
     path, source = tmp_path / "a.memtop", leaking()
