@@ -11,9 +11,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from memtop.model.history import BUCKET_S
 from memtop.model.state import State
 from memtop.model.trends import Trend
 from memtop.probe.sample import Identity
+from memtop.recording.courses import Courses, Thing, courses_of, values_at
 from memtop.recording.cursor import Stretch, Stretches
 from memtop.recording.opening import Damaged
 from memtop.recording.reading import Run, Segment, Shelf
@@ -267,6 +269,32 @@ class Recording:
         """The memory of all over one segment, sample by sample; Damaged if it cannot be read."""
         with self._lock:
             return self._stretches.get(index)
+
+    def courses(self) -> Courses:
+        """The memory of all processes and groups from the first to the last sample."""
+        times = [(one.tick, one.at) for one in self.moments()]
+        with self._lock:
+            return courses_of(self._shelf, self._stretches, times)
+
+    def values(self, tick: int) -> dict[int, int]:
+        """RSS in KiB of all processes and groups at one sample, by their numbers."""
+        with self._lock:
+            return values_at(self._shelf, self._stretches, tick)
+
+    def things(self) -> list[Thing]:
+        """Groups, cgroups and limits of the recording, with the words that were said last."""
+        words: dict[int, dict[str, Any]] = {}
+        for row in self._shelf.readable("words"):
+            words[row[2]] = json.loads(row[3])
+        return [
+            Thing(row[0], row[1], row[2], words.get(row[0], {}))
+            for row in self._shelf.readable("objects")
+        ]
+
+    def gaps(self) -> list[tuple[float, float]]:
+        """When nothing was sampled, between two samples: from, to."""
+        spans = {(first, last) for _, first, last in self._shelf.gaps}
+        return [(first * BUCKET_S, (last + 1) * BUCKET_S) for first, last in sorted(spans)]
 
     def fine(self) -> list[tuple[float, int, int]]:
         """What was sampled five times a second before an OOM kill or a leak: (when, number, KiB).
