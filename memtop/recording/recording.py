@@ -73,6 +73,7 @@ class Process(NamedTuple):
     command: str | None
     role: str | None
     group: str | None
+    title: str | None = None
 
 
 class Recording:
@@ -188,7 +189,7 @@ class Recording:
         made: list[Process] = []
         for row in self._shelf.readable("processes"):
             fact = facts.get(row[0])
-            words = (fact[5], fact[6], fact[15], fact[17]) if fact else (None,) * 4
+            words = (fact[5], fact[6], fact[15], fact[17], fact[18]) if fact else (None,) * 5
             identity, name = Identity(row[2], row[1]), _text(words[0])
             made.append(
                 Process(

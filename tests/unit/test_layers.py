@@ -13,10 +13,12 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "watching"},
-    {"listing", "noting"},
+    {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "reporting",
+     "watching"},
+    {"listing", "noting", "sampling"},
     {"console", "named"},
     {"tui"},
+    {"reports"},
     {"kept"},
     {"actions", "evidence", "recording", "render"},
     {"diagnosis", "anatomy"},
@@ -25,7 +27,7 @@ FLOORS = [
     {"columns", "secrets", "units", "paths", "plain", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
-    ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "watching")
+    ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "reporting", "watching")
 }
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 
