@@ -121,9 +121,7 @@ def _put(options: argparse.Namespace, content: str) -> None:
     say(options.save, sys.stderr)
 
 
-def _pictures(
-    options: argparse.Namespace, path: str, shots: Sequence[Shot]
-) -> list[Picture]:
+def _pictures(options: argparse.Namespace, path: str, shots: Sequence[Shot]) -> list[Picture]:
     """Write pictures beside the report; those that cannot be made are left out."""
     made: list[Picture] = []
     stem = os.path.splitext(options.save or "")[0]

@@ -48,14 +48,14 @@ class Thing(NamedTuple):
     words: Mapping[str, object]
 
 
-def courses_of(shelf: Shelf, stretches: Stretches, times: Sequence[tuple[int, float]]) -> Courses:
-    """All courses; `times` are the samples and when each was taken."""
+def courses_of(shelf: Shelf, stretches: Stretches, times: Sequence[float]) -> Courses:
+    """All courses; `times` are those of the samples."""
     ends = {row[1]: row for row in shelf.readable("ends")}
     if len(times) <= MOST_SAMPLES:
         first = shelf.first_tick
         last_steps = {number: row[2] - first - 1 for number, row in ends.items()}
         made = _by_sample(shelf, stretches)
-        moments: Sequence[float] = [at for _, at in times]
+        moments = times
         step_s = shelf.runs[-1].interval_s
     else:
         begin = shelf.segments[0].bucket
@@ -192,22 +192,23 @@ def _append(
     made: dict[int, Course], number: int, first: int, spans: list[Span], begin: int, end: int
 ) -> None:
     """Add the known ranges among `spans`, the first of which is that of bucket `first`."""
-    known = [
-        (first + place - begin, span)
-        for place, span in enumerate(spans)
-        if span is not None and begin <= first + place <= end
-    ]
-    if not known:
-        return
     course = made.get(number)
-    if course is None:
-        course = made[number] = Course(known[0][0], array("q"), array("q"))
-    for step, (low, high) in known:
-        missing = step - course.first - len(course.lows)
+    step = first - begin
+    is_whole = None not in spans and first + len(spans) - 1 <= end
+    if course is not None and is_whole and step == course.first + len(course.lows):  # nearly always
+        course.lows.extend([low for low, _ in spans])  # type: ignore[misc]
+        course.highs.extend([high for _, high in spans])  # type: ignore[misc]
+        return
+    for place, span in enumerate(spans, step):
+        if span is None or not 0 <= place <= end - begin:
+            continue
+        if course is None:
+            course = made[number] = Course(place, array("q"), array("q"))
+        missing = place - course.first - len(course.lows)
         if missing < 0:
             continue  # the clock was put back
         if missing:
             course.lows.extend([UNKNOWN] * missing)
             course.highs.extend([UNKNOWN] * missing)
-        course.lows.append(low)
-        course.highs.append(high)
+        course.lows.append(span[0])
+        course.highs.append(span[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from memtop.model.history import BUCKET_S
@@ -271,9 +271,12 @@ class Recording:
         with self._lock:
             return self._stretches.get(index)
 
-    def courses(self) -> Courses:
-        """The memory of all processes and groups from the first to the last sample."""
-        times = [(one.tick, one.at) for one in self.moments()]
+    def courses(self, moments: Sequence[Moment] | None = None) -> Courses:
+        """The memory of all processes and groups from the first to the last sample.
+
+        `moments`: what the method of that name has given.
+        """
+        times = [one.at for one in moments or self.moments()]
         with self._lock:
             return courses_of(self._shelf, self._stretches, times)
 

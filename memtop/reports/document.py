@@ -158,7 +158,7 @@ def _highest(one: Highest) -> dict[str, Any]:
                 "name": as_unicode(each.name),
                 "pid": each.pid,
                 "group": as_unicode(each.group),
-                "processes": each.count,
+                "processes": each.processes,
                 "average_rss_bytes": round(each.average_kib * 1024),
                 "rss_bytes": each.kib * 1024,
                 "since": _at(each.since_at),
@@ -208,9 +208,7 @@ def _action(one: Action) -> dict[str, Any]:
 def _findings(one: Conclusion) -> list[dict[str, Any]]:
     whence = "diagnosis" if one.was_asked else "recording"
     at = _at(one.at)
-    return [
-        {**each, "at": at, "from": whence} for each in findings_json(one.verdict.findings)
-    ]
+    return [{**each, "at": at, "from": whence} for each in findings_json(one.verdict.findings)]
 
 
 def _inside(one: Inside) -> dict[str, Any]:

@@ -19,13 +19,12 @@ from memtop.evidence.evidence import Around, evidence_of, evidence_of_group, evi
 from memtop.evidence.watch import watch_over
 from memtop.model.state import State
 from memtop.probe.sample import Identity
-from memtop.recording.courses import Courses
+from memtop.recording.courses import UNKNOWN, Courses
 from memtop.recording.recording import Recording
 from memtop.render.finding import Verdict
 from memtop.reports.inside import Inside, Told
 from memtop.reports.limits import Room
 from memtop.reports.subject import Subject
-from memtop.reports.subjects import points_of
 
 MOST_ASKED = 3  # processes about which the rules are asked
 MOST_CROWDS = 2
@@ -112,12 +111,13 @@ def _evidence(
         results=[each for each in told.acted if each.identity == one.identity],
         around=Around(before=before, tree=(one.identity,)),
     )
-    points = points_of(courses, courses.by_number[one.number])
+    course = courses.by_number[one.number]
+    known = [pair for pair in zip(course.lows, course.highs, strict=True) if pair[0] != UNKNOWN]
     watch = watch_over(
         state,
         row,
-        [low for _, low, _ in points],
-        [high for _, _, high in points],
+        [low for low, _ in known],
+        [high for _, high in known],
         courses.step_s,
         before=before,
         from_recording=True,

@@ -27,6 +27,7 @@ from memtop.reports.words import (
 
 SURE = ("almost sure", "likely")
 LEAST_STEP_KIB = 4096
+MOST_STEPS = 4
 PARTS = 2  # that are named of what a process is made of
 LEAST_SHARE = 0.1
 
@@ -72,6 +73,8 @@ def _growth(growing: list[Subject], report: Report) -> str:
     first = growing[0]
     shown = first.shown
     how = slope(shown) if shown is not None else "how fast is not known"
+    living = [one for one in growing if one.ended_at is None]
+    growing = living or growing
     when = "to the end" if first.ended_at is None else f"until it ended {moment(first.ended_at)}"
     seconds = span(first.seconds)
     words = f"{who(first)} grows {how}, {when}: by {change(first.change_kib)} in {seconds}"
@@ -160,7 +163,7 @@ def _crowd(report: Report) -> str:
         holder = next((one for one in report.highest.holders if one.group == first.group), None)
     most = first.members.most
     if holder is not None:
-        size = f"{holder.count} × {units.size(holder.average_kib)} = {units.size(holder.kib)}"
+        size = f"{holder.processes} × {units.size(holder.average_kib)} = {units.size(holder.kib)}"
         return (
             f"many processes, none of which grows: {size} of {brief(first.name)} at "
             f"{moment(report.highest.at if report.highest else None)}"
@@ -172,12 +175,12 @@ def _crowd(report: Report) -> str:
 
 
 def _killed(report: Report) -> str:
-    known = [one for one in report.kills if one.victims]
+    known = [one for one in report.kills if one.victims and one.is_near]
     if not known:
         return ""
     last = known[-1]
     victim = max(last.victims, key=lambda one: one.rss_kib or 0)
-    times = plural(sum(one.kills for one in report.kills), "OOM kill")
+    times = plural(sum(one.kills for one in known), "OOM kill")
     size = units.size(victim.rss_kib)
     return f"{times}: {brief(victim.name)} {victim.pid} died with {size} at {moment(last.at)}"
 
@@ -185,7 +188,7 @@ def _killed(report: Report) -> str:
 def _steps(report: Report) -> str:
     """Which marks the largest steps came with."""
     steps = [
-        (one.rose_kib, stretch.text, one)
+        (one.rose_kib, stretch.text, one, stretch.begin)
         for stretch in report.stretches
         for one in stretch.changes
         if stretch.text and one.rose_kib >= LEAST_STEP_KIB
@@ -195,7 +198,8 @@ def _steps(report: Report) -> str:
     steps.sort(key=lambda step: -step[0])
     subject = steps[0][2].subject
     own = [step for step in steps if step[2].subject is subject]
-    told = ", ".join(f"{change(kib)} with “{text}”" for kib, text, _ in own[:4])
+    largest = sorted(own[:MOST_STEPS], key=lambda step: step[3])
+    told = ", ".join(f"{change(kib)} with “{text}”" for kib, text, _, _ in largest)
     end = units.size(subject.last_kib)
     return f"{who(subject)} rose in steps: {told}; at the end it had {end}"
 

@@ -141,9 +141,9 @@ def _actions(acted: Iterable[Acted], events: Iterable[Event]) -> tuple[Action, .
             for one in made
         ):
             continue
-        sizes = [
+        before, after, returned = (
             _number(detail.get(f"{key}_bytes")) for key in ("rss_before", "rss_after", "returned")
-        ]
+        )
         made.append(
             Action(
                 event.at,
@@ -152,7 +152,9 @@ def _actions(acted: Iterable[Acted], events: Iterable[Event]) -> tuple[Action, .
                 None,
                 _text(detail.get("outcome")),
                 None,
-                *sizes,
+                before,
+                after,
+                returned,
                 None,
                 event.text,
             )

@@ -32,12 +32,16 @@ class Room(NamedTuple):
 
 
 class Victim(NamedTuple):
-    """Who died, with the RSS that was seen last, and the fine samples before: (when, KiB)."""
+    """Who died, with the RSS that was seen last, and the fine samples before: (when, KiB).
+
+    `is_known`: it is in the recording, and not only in a cgroup that was seen.
+    """
 
     pid: int | None
     name: str
     rss_kib: int | None
     fine: tuple[tuple[float, int], ...] = ()
+    is_known: bool = False
 
 
 class Kill(NamedTuple):
@@ -48,6 +52,11 @@ class Kill(NamedTuple):
     cgroup: str | None
     kills: int
     victims: tuple[Victim, ...]
+
+    @property
+    def is_near(self) -> bool:
+        """Whether somebody died who was recorded, or nobody knows who it was."""
+        return not self.victims or any(one.is_known for one in self.victims)
 
 
 def rooms_of(states: Iterable[State]) -> list[Room]:
@@ -109,14 +118,16 @@ def kills_of(
         victims = []
         for one in _list(detail.get("ended")):
             pid = one.get("pid")
-            since = [pair for pair in numbers.get(pid, ()) if pair[1] <= event.at]
+            since = [pair for pair in numbers.get(pid or 0, ()) if pair[1] <= event.at]
             number = max(since, key=lambda pair: pair[1])[0] if since else -1
             points = [
                 point
                 for point in by_number.get(number, [])
                 if event.at - BEFORE_S <= point[0] <= event.at + AFTER_S
             ]
-            victims.append(Victim(pid, str(one.get("name")), one.get("rss_kib"), tuple(points)))
+            victims.append(
+                Victim(pid, str(one.get("name")), one.get("rss_kib"), tuple(points), bool(since))
+            )
         kills = detail.get("kills")
         made.append(
             Kill(

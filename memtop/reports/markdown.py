@@ -12,25 +12,23 @@ from collections.abc import Sequence
 from memtop.render.escape import visible
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
 
-_SIGNS = re.compile(r"[\\`*_{}\[\]<>#|~!$^&:@]|(?<=://)|(?<=^)[-+=]|(?<=^)(\d+)([.)])")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}  # GitHub tells who is @named
+# What has a meaning anywhere, what only begins an address, and what only begins a line.
+_SIGNS = re.compile(
+    r"[\\`*_\[\]<>&|~$@]|(?<=[a-z]):(?=//)|(?<=www)\.|^#|^[-+=](?=\s|[-=]*$)|^\d+[.)]"
+)
 
 
 def escaped(text: str) -> str:
     """The text as Markdown that shows just that."""
-    shown = visible(text)
-    made = _SIGNS.sub(_escape, shown)
-    return made.replace("  ", " &nbsp;") if "  " in made else made
+    return _SIGNS.sub(_escape, visible(text).strip())
 
 
 def _escape(match: re.Match[str]) -> str:
-    sign = match[0]
-    if match[1] is not None:  # `1.` would begin a list
-        return f"{match[1]}\\{match[2]}"
-    if sign in "<>&":
-        return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}[sign]
-    if sign == "@":  # GitHub would tell people of that name
-        return "&#64;"
-    return f"\\{sign}" if sign else ""
+    signs = match[0]
+    if signs in _ENTITIES:
+        return _ENTITIES[signs]
+    return f"{signs[:-1]}\\{signs[-1]}"
 
 
 def write(sheet: Sequence[Block]) -> str:
@@ -52,7 +50,7 @@ def write(sheet: Sequence[Block]) -> str:
 
 
 def _items(block: Listed) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for label, text in block.items:
         begin = f"**{escaped(label)}** " if label.strip() else ""
         nested = "" if label.strip() or not lines else "  "

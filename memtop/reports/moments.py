@@ -1,13 +1,15 @@
 """The moments that tell most: when all together had most, and what changed from mark to mark.
 
 A mark names what begins. Scripts set it just before or just after they begin, so a rise that came
-at most NEAR_S before a mark is the mark's. Actions are marks, too, and without any OOM kills. Sizes in KiB, times in seconds since the epoch.
+at most NEAR_S before a mark is the mark's. Actions are marks, too, and OOM kills where there are no
+others. Sizes in KiB, times in seconds since the epoch.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from memtop.model.marks import between
@@ -19,25 +21,25 @@ from memtop.reports.subjects import value_at
 
 MOST_HOLDERS = 3
 HOLDS = 0.9  # of what it had at the highest: since then it is that large
-NEAR_S = 1.0  # and one sample more
+NEAR_S = 2.0
 LEAST_KIB = 512
 MOST_CHANGES = 6
 
 
 class Holder(NamedTuple):
-    """Who had how much: `count` processes of that average; since when it was about that."""
+    """Who had how much: so many processes of that average; since when it was about that."""
 
     name: str
     pid: int | None
     group: str | None
-    count: int
+    processes: int
     kib: int
     since_at: float | None
 
     @property
     def average_kib(self) -> float:
         """Of one of them."""
-        return self.kib / max(1, self.count)
+        return self.kib / max(1, self.processes)
 
 
 class Highest(NamedTuple):
@@ -74,10 +76,10 @@ class Stretch(NamedTuple):
 
 
 def highest_of(
-    top: Moment | None, state: State | None, courses: Courses, subjects: Sequence[Subject]
+    top: Moment, state: State | None, courses: Courses, subjects: Sequence[Subject]
 ) -> Highest | None:
     """The highest sum; `state` is the one at that moment."""
-    if top is None or state is None:
+    if state is None:
         return None
     step = max(0, bisect_right(courses.times, top.at + 0.002) - 1)
     by_group = {one.group: one for one in subjects if one.kind == "group"}
@@ -140,10 +142,9 @@ class Values:
             return None
         first = last
         if at in self._set:
-            interval_s = self._recording.run_of(self._moments[last].tick).interval_s
-            before = self._marks[: bisect_left(self._marks, at)]
-            begin = max(at - NEAR_S - interval_s, before[-1] if before else 0.0)
-            first = min(last, max(0, bisect_left(self._times, begin)))
+            place = bisect_left(self._marks, at)
+            begin = max(at - NEAR_S, self._marks[place - 1] if place else 0.0)
+            first = min(last, max(0, bisect_right(self._times, begin) - 1))
         values = [self._value(number, place) for place in range(first, last + 1)]
         known = [value for value in values if value is not None]
         return min(known) if values[-1] is not None and known else None
@@ -221,7 +222,7 @@ def _change(
         return None
     low, final = before or 0, after or 0
     # A value that is not there twice in a row is not what a level took.
-    kept = [min(pair) for pair in zip(inside, inside[1:], strict=False)] or inside
+    kept = [min(pair) for pair in pairwise(inside)] or inside
     top = max([*kept, low, final])
     rose, fell = top - low, top - final
     if max(rose, fell) < LEAST_KIB:

@@ -22,6 +22,7 @@ from memtop.reports.moments import Highest, Stretch, highest_of, stretches_of
 from memtop.reports.subject import Subject, order
 from memtop.reports.subjects import Known, groups_of, processes_of, said_of
 
+NOTHING_TOLD = Told((), (), (), ())
 MOST_MARKED = 60  # processes and groups whose changes from mark to mark are told
 
 
@@ -56,7 +57,7 @@ class Report:
     largest_rise: tuple[Moment, Moment] | None = None
     stretches: tuple[Stretch, ...] = ()
     events: tuple[Event, ...] = ()
-    told: Told = Told((), (), (), ())
+    told: Told = NOTHING_TOLD
     conclusions: tuple[Conclusion, ...] = ()
     rooms: tuple[Room, ...] = ()
     why_no_limit: str | None = None
@@ -100,9 +101,7 @@ class Report:
     def steady(self) -> list[Subject]:
         """The processes that lived at the end and have no line."""
         shown = {one.number for one in self.subjects}
-        return [
-            one for one in self.processes if one.number not in shown and one.ended_at is None
-        ]
+        return [one for one in self.processes if one.number not in shown and one.ended_at is None]
 
     @property
     def inside(self) -> tuple[Inside, ...]:
@@ -143,8 +142,8 @@ def _full(
     recording: Recording, path: str, runs: tuple[Made, ...], told: Told, moments: list[Moment]
 ) -> Report:
     events = recording.events()
-    courses = recording.courses()
-    top = recording.highest()
+    courses = recording.courses(moments)
+    top = max(moments, key=lambda one: one.rss_kib)
     states = _states(recording, top, events)
     times = {one.tick: one.at for one in moments}
     said = said_of(recording, times)
@@ -156,7 +155,7 @@ def _full(
         groups = groups_of(recording.things(), known, processes, identities)
     by_number = [*groups, *processes]
     rooms = rooms_of(states)
-    summit = next((one for one in states if top and one.tick == top.tick), None)
+    summit = next((one for one in states if one.tick == top.tick), None)
     marked = sorted(by_number, key=lambda one: one.lowest_kib - one.highest_kib)[:MOST_MARKED]
     numbers: dict[int, list[tuple[int, float]]] = {}
     for one in processes:
@@ -185,11 +184,9 @@ def _full(
     )
 
 
-def _states(recording: Recording, top: Moment | None, events: list[Event]) -> list[State]:
+def _states(recording: Recording, top: Moment, events: list[Event]) -> list[State]:
     """The first state, those of OOM kills and of the highest sum, and the last one, by time."""
-    ticks = {recording.first_tick, recording.last_tick}
-    if top is not None:
-        ticks.add(top.tick)
+    ticks = {recording.first_tick, recording.last_tick, top.tick}
     for event in [one for one in events if one.kind == "oom"][:5]:
         ticks.add(max(recording.first_tick, recording.tick_at(event.at) - 1))
     made = []

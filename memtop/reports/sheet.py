@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from memtop import units
 from memtop.model.trends import GROWING
+from memtop.render.finding import MOVES
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
 from memtop.reports.findings import Conclusion
 from memtop.reports.headline import headline_of, inside_words, leading_of, summary_of
@@ -52,7 +53,7 @@ def _top(report: Report) -> Iterator[Block]:
     yield Head(f"memtop report: {report.name}", 1)
     yield Say(when(report))
     if report.damage:
-        yield Say(f"Damaged: {report.damage}. The report is about what could be read.", True)
+        yield Say(f"{report.damage}. This is about what could be read.", True)
     headline, summary = headline_of(report), summary_of(report)
     yield Say(headline, True)
     if summary != headline:
@@ -78,7 +79,7 @@ def _why(report: Report) -> Iterator[Block]:
     leading = leading_of(report) or report.conclusions[0]
     first = leading.verdict.first
     yield Head("Why")
-    items = [(_whence(leading), f"{first.headline.rstrip('.')} ({first.word})")]
+    items = [("", f"{first.headline.rstrip('.')} ({first.word}), {_whence(leading)}")]
     items += [("for" if n == 0 else "", text) for n, text in enumerate(first.supporting[:WHY])]
     items += [("against" if n == 0 else "", text) for n, text in enumerate(first.against[:WHY])]
     items += [("also" if n == 0 else "", text) for n, text in enumerate(first.remarks[:WHY])]
@@ -87,8 +88,8 @@ def _why(report: Report) -> Iterator[Block]:
     if first.next_step:
         items.append(("next", first.next_step))
     for one in report.conclusions:
-        if one is not leading:
-            other = one.verdict.first
+        other = one.verdict.first
+        if one is not leading and other.cause not in MOVES:
             text = f"{other.headline.rstrip('.')} ({other.word}), {_whence(one)}"
             items.append(("besides", text))
     yield Listed(tuple(items))
@@ -113,8 +114,7 @@ def _grown(report: Report) -> Iterator[Block]:
         rows = tuple(_row(one) for one in shown)
         headings = ("PID", "process", "begin → end", "said", "slope", "last quarter")
         yield Table(headings, rows, frozenset((0,)), flexible=1)
-        notes = [(who(one), text) for one in shown if (text := _note(one))]
-        if notes:
+        if notes := [*_surety(shown), *_births(shown)]:
             yield Listed(tuple(notes))
     lines = []
     if more := subjects[MOST_LINES:]:
@@ -158,29 +158,40 @@ def _sizes(one: Subject) -> str:
 def _said(one: Subject) -> str:
     if one.members is not None:
         return FINDINGS.get(one.members.finding, one.members.finding)
-    if one.ended_at is not None:
-        return f"{one.trend}, ended"
-    return one.trend
+    words = one.trend
+    if one.trend == "leak-like" and one.leak_at is not None:
+        words += f" {units.duration(one.last_at - one.leak_at)}"
+    return f"{words}, ended" if one.ended_at is not None else words
 
 
-def _note(one: Subject) -> str:
-    """How sure it is, and why; of a group, what its sum has changed by."""
-    members = one.members
-    if members is not None:
-        if not (members.births or members.deaths):
-            return ""
-        return (
-            f"{members.begin} at first, {members.end} at the end, {members.most} at most; "
-            f"{plural(members.births, 'birth')} ({change(members.born_kib)}), "
-            f"{plural(members.deaths, 'death')} ({change(members.died_kib)}), "
-            f"growth of those who stayed {change(members.grown_kib)}"
+def _surety(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
+    """How sure it is that they grow, or do not any more, and why; alike ones together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in subjects:
+        if one.grows or one.trend in GROWING or one.leak_at is not None:
+            word, reason = one.surety
+            if word:
+                alike.setdefault((word, reason), []).append(str(one.pid))
+    for (word, reason), pids in alike.items():
+        yield word, f"{', '.join(pids)}: {reason}"
+    for one in subjects:
+        if (one.swap_kib or 0) >= 1024:
+            yield "swap", f"{who(one)} has {units.size(one.swap_kib)} more in swap"
+
+
+def _births(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
+    """What the sums of groups have changed by."""
+    for one in subjects:
+        members = one.members
+        if members is None or not (members.births or members.deaths):
+            continue
+        yield (
+            f"{members.end} ×",
+            f"{brief(one.name)}: {members.begin} at first, {members.most} at most; "
+            f"{plural(members.births, 'birth')} {change(members.born_kib)}, "
+            f"{plural(members.deaths, 'death')} {change(members.died_kib)}, "
+            f"growth of those who stayed {change(members.grown_kib)}",
         )
-    word, reason = one.surety
-    if not (one.grows or one.trend in GROWING or one.leak_at is not None):
-        return ""
-    since = f" (leak-like since {moment(one.leak_at)})" if one.leak_at is not None else ""
-    swap = f"; {units.size(one.swap_kib)} more in swap" if (one.swap_kib or 0) >= 1024 else ""
-    return f"{word}: {reason}{since}{swap}"
 
 
 def _is_crowd(one: Subject) -> bool:
@@ -203,8 +214,7 @@ def _highest(report: Report) -> Iterator[Block]:
     items = [
         (
             moment(highest.at)[11:],
-            f"{units.size(highest.rss_kib)} in "
-            f"{plural(highest.processes, 'process', 'processes')}",
+            f"{units.size(highest.rss_kib)} in {plural(highest.processes, 'process', 'processes')}",
         )
     ]
     for number, one in enumerate(highest.holders):
@@ -212,7 +222,7 @@ def _highest(report: Report) -> Iterator[Block]:
             continue
         since = f", since {moment(one.since_at)[11:]}" if one.since_at is not None else ""
         if one.group is not None:
-            size = f"{one.count} × {units.size(one.average_kib)} = {units.size(one.kib)}"
+            size = f"{one.processes} × {units.size(one.average_kib)} = {units.size(one.kib)}"
             items.append(("", f"{size} {brief(one.name)}{since}"))
         else:
             items.append(("", f"{units.size(one.kib)} {brief(one.name)} {one.pid}{since}"))
@@ -323,12 +333,10 @@ def _limits(report: Report) -> Iterator[Block]:
             text += f", full in ≈ {units.about(limit.eta_s)} if that goes on"
         if capacity is not None:
             worst = units.size(capacity.worst_child_bytes / 1024)
-            text += (
-                f"; {capacity.fits_more} more of {worst} each fit ({capacity.worst_child_from})"
-            )
+            text += f"; {capacity.fits_more} more of {worst} each fit ({capacity.worst_child_from})"
         items.append((brief(room.name), text))
     if len(report.rooms) > MOST_ROOMS:
-        items.append(("", f"{len(report.rooms) - MOST_ROOMS} more limits, less full"))
+        items.append(("", f"{plural(len(report.rooms) - MOST_ROOMS, 'more limit')}, less full"))
     if not items and report.why_no_limit:
         items.append(("none", report.why_no_limit))
     if items:
@@ -340,11 +348,10 @@ def _kills(report: Report) -> Iterator[Block]:
     if not report.kills:
         return
     yield Head("OOM kills")
-    known = [one for one in report.kills if any(each.fine for each in one.victims)]
-    others = [one for one in report.kills if one not in known]
-    shown = (known + others)[:MOST_KILLS]
+    near = [one for one in report.kills if one.is_near]
+    shown = near[-MOST_KILLS:]
     items = []
-    for one in sorted(shown, key=lambda kill: kill.at):
+    for one in shown:
         items.append((moment(one.at)[11:], one.text))
         for victim in one.victims[:3]:
             text = f"{brief(victim.name)} {victim.pid} had {units.size(victim.rss_kib)}"
@@ -355,8 +362,10 @@ def _kills(report: Report) -> Iterator[Block]:
                     f"({plural(len(victim.fine), 'reading')})"
                 )
             items.append(("", text))
-    if more := len(report.kills) - len(shown):
-        items.append(("", f"{more} more"))
+    if more := len(near) - len(shown):
+        items.append(("", f"{more} before"))
+    if others := len(report.kills) - len(near):
+        items.append(("elsewhere", f"{others}, of processes that were not recorded"))
     yield Listed(tuple(items))
 
 

@@ -8,6 +8,7 @@ KiB, times in seconds, rates in KiB a second.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from statistics import median
 from typing import Literal, NamedTuple
@@ -15,7 +16,7 @@ from typing import Literal, NamedTuple
 from memtop.model.window import RISE_KIB, RISE_SHARE
 
 Word = Literal["growing", "plateau", "falling", "unsure", "short"]
-Point = tuple[float, int, int]  # when, the least value, the greatest one
+Series = tuple[Sequence[float], Sequence[int]]  # when, and the least value from then on
 
 MOST_FLOORS = 32
 SAMPLES = 5  # in a floor, where there are enough
@@ -27,6 +28,7 @@ QUARTER = 1 / 4
 GATE_KIB_S = 200 / 1.024 / 3600
 # or what is less than an idle process wanders: less cannot be told in a short time.
 NOISE_KIB = RISE_KIB
+BAND_KIB = 64  # a smaller change may not have been written
 SPREAD_SHARE = 0.02  # of the size; where a slope is less sure than that, it is not known
 
 
@@ -57,26 +59,25 @@ class Final(NamedTuple):
     below: float | None = None
 
 
-def floors_of(points: Sequence[Point], most: int = MOST_FLOORS) -> list[tuple[float, int]]:
-    """The least value of each of at most `most` stretches of equal length, and its middle."""
-    if not points:
+def floors_of(series: Series, most: int = MOST_FLOORS) -> list[tuple[float, int]]:
+    """The least value of each of at most `most` runs of as many values, and the middle of each.
+
+    What is left over is at the begin, so that the last floor is a whole one.
+    """
+    times, lows = series
+    count = len(lows)
+    if not count:
         return []
-    begin, end = points[0][0], points[-1][0]
-    count = min(most, max(len(points) // SAMPLES, min(len(points), LEAST_FINAL_FLOORS)))
-    if count < 1 or end <= begin:
-        return [(begin, points[0][1])]
-    step = (end - begin) / count
-    floors: dict[int, int] = {}
-    for at, low, _ in points:
-        place = min(int((at - begin) / step), count - 1)
-        if low < floors.get(place, low + 1):
-            floors[place] = low
-    return [(begin + (place + 0.5) * step, kib) for place, kib in floors.items()]
+    a_floor = max(-(-count // most), min(SAMPLES, count // LEAST_FINAL_FLOORS), 1)
+    return [
+        ((times[at] + times[at + a_floor - 1]) / 2, min(lows[at : at + a_floor]))
+        for at in range(count % a_floor, count, a_floor)
+    ]
 
 
-def slope_of(points: Sequence[Point], least: int = LEAST_FLOORS) -> Slope | None:
-    """The slope of the floor over all of the points; None if they are too few."""
-    floors = floors_of(points)
+def slope_of(series: Series, least: int = LEAST_FLOORS) -> Slope | None:
+    """The slope of the floor over all of a series; None if it is too short."""
+    floors = floors_of(series)
     if len(floors) < least:
         return None
     seconds = floors[-1][0] - floors[0][0]
@@ -86,20 +87,23 @@ def slope_of(points: Sequence[Point], least: int = LEAST_FLOORS) -> Slope | None
         for later, after in floors[place + 1 :]
         if later - at >= APART * seconds * 0.999
     )
-    return Slope(median(slopes), slopes[0], slopes[-1], seconds, len(floors))
+    coarse = BAND_KIB / seconds  # by how much both ends may be off
+    low, high = slopes[0] - coarse, slopes[-1] + coarse
+    return Slope(median(slopes), low, high, seconds, len(floors))
 
 
-def final_of(points: Sequence[Point]) -> Final:
+def final_of(series: Series) -> Final:
     """How the last quarter of the time was."""
-    if not points:
+    times, lows = series
+    if not lows:
         return Final("short")
-    begin, end = points[0][0], points[-1][0]
-    last = [point for point in points if point[0] >= end - QUARTER * (end - begin)]
-    slope = slope_of(last, LEAST_FINAL_FLOORS) if len(last) >= LEAST_FINAL_FLOORS else None
+    begin = bisect_left(times, times[-1] - QUARTER * (times[-1] - times[0]))
+    last = (times[begin:], lows[begin:])
+    slope = slope_of(last, LEAST_FINAL_FLOORS) if len(lows) - begin >= LEAST_FINAL_FLOORS else None
     if slope is None:
         return Final("short")
-    size = last[-1][1]
-    seconds = last[-1][0] - last[0][0]
+    size = lows[-1]
+    seconds = times[-1] - times[begin]
     noise = max(NOISE_KIB, RISE_SHARE * size) / seconds
     if slope.low > 0 and slope.kib_s > max(GATE_KIB_S, noise):
         return Final("growing", slope)

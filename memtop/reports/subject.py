@@ -89,7 +89,9 @@ class Subject:
         if self.members is not None:
             return self.members.growing > 0
         if self.final.word == "short":
-            return self.trend in GROWING
+            slope = self.slope
+            rises = slope is not None and slope.low > 0 and self.change_kib >= MATTERS_KIB
+            return self.trend in GROWING or rises
         return self.final.word == "growing" and self.change_kib >= RISE_KIB
 
     @property
@@ -136,15 +138,18 @@ SURE = ("almost sure", "likely", "possible")
 
 
 def order(one: Subject) -> tuple[int, int, float, int]:
-    """For sorting: those that grow first, the surest and fastest of them, then the largest change.
+    """For sorting: those that grow, then those that grew until they ended, then the others.
+
+    Of each the surest first, of these the fastest, then those with the largest change.
 
     Rates that are alike to a digit are alike.
     """
     if not one.grows:
-        return 1, 0, 0.0, -abs(one.change_kib)
+        return 2, 0, 0.0, -abs(one.change_kib)
     word, _ = one.surety
     rate = 0.0 if one.members is not None else float(f"{one.rate_kib_s or 0.0:.1g}")
-    return 0, SURE.index(word) if word in SURE else len(SURE), -rate, -abs(one.change_kib)
+    surely = SURE.index(word) if word in SURE else len(SURE)
+    return int(one.ended_at is not None), surely, -rate, -abs(one.change_kib)
 
 
 def _surety(one: Subject) -> tuple[str, str]:
@@ -166,6 +171,8 @@ def _surety(one: Subject) -> tuple[str, str]:
         before = "; leak-like was said before" if one.leak_at is not None else ""
         return "possible", f"its floor rose in the last quarter, but {what}{before}"
     if word == "short":
+        if one.grows:
+            return "possible", "its floor rises, but it was watched too short to tell more"
         return "not known", "it was watched too short to tell"
     if word == "unsure":
         return "not known", "it moves too much to tell"

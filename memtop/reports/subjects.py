@@ -6,7 +6,8 @@ in KiB, times in seconds since the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from memtop.model.window import RISE_KIB
 from memtop.probe.sample import Identity
 from memtop.recording.courses import UNKNOWN, Course, Courses, Thing
 from memtop.recording.recording import Process, Recording
-from memtop.reports.slope import NOISE_KIB, Final, Point, final_of, floors_of, slope_of
+from memtop.reports.slope import NOISE_KIB, Final, Series, final_of, floors_of, slope_of
 from memtop.reports.subject import Members, Subject, order
 
 WARM_SHARE, WARM_S = 1 / 4, 120.0  # how a life began says nothing about now
@@ -119,14 +120,15 @@ def groups_of(
     return sorted(made, key=order)
 
 
-def points_of(courses: Courses, course: Course) -> list[Point]:
-    """The known values of a course: when, the least, the greatest."""
-    times, first = courses.times, course.first
-    return [
-        (times[first + place], low, high)
-        for place, (low, high) in enumerate(zip(course.lows, course.highs, strict=True))
-        if low != UNKNOWN
-    ]
+def series_of(courses: Courses, course: Course, since: float | None = None) -> Series:
+    """When each known value of a course was, and the least values."""
+    lows: Sequence[int] = course.lows
+    times: Sequence[float] = courses.times[course.first : course.first + len(lows)]
+    if UNKNOWN in lows:
+        known = [(at, low) for at, low in zip(times, lows, strict=True) if low != UNKNOWN]
+        times, lows = [at for at, _ in known], [low for _, low in known]
+    begin = 0 if since is None else bisect_left(times, since)
+    return (times[begin:], lows[begin:]) if begin else (times, lows)
 
 
 def value_at(courses: Courses, number: int, step: int) -> int | None:
@@ -152,12 +154,10 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
     slope, change = None, lows[-1] - lows[0]
     final = Final("plateau", None, NOISE_KIB / (seconds / 4)) if seconds > 0 else Final("short")
     if highest - lowest >= RISE_KIB:
-        points = points_of(courses, course)
-        if is_born:
-            grown_up = first_at + min(WARM_S, WARM_SHARE * seconds)
-            points = [point for point in points if point[0] >= grown_up]
-        slope, final = slope_of(points), final_of(points)
-        floors = floors_of(points)
+        warm_s = min(WARM_S, WARM_SHARE * seconds) if is_born else 0.0
+        series = series_of(courses, course, first_at + warm_s)
+        slope, final = slope_of(series), final_of(series)
+        floors = floors_of(series)
         change = floors[-1][1] - floors[0][1]
     return Subject(
         kind="process",
@@ -186,8 +186,8 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
     )
 
 
-def _first(values: Sequence[int] | object) -> int:
-    return next(kib for kib in values if kib != UNKNOWN)  # type: ignore[attr-defined]
+def _first(values: Iterable[int]) -> int:
+    return next(kib for kib in values if kib != UNKNOWN)
 
 
 def _is_born(process: Process, known: Known) -> bool:

@@ -42,20 +42,19 @@ def rate(kib_s: float, *, slow: bool | None = None) -> str:
     """`+6.1 MiB/min`, or by the hour where that would be nothing: `+1.0 MiB/h`."""
     slow = is_slow(kib_s) if slow is None else slow
     unit = "MiB/h" if slow else "MiB/min"
-    return f"{_figure(kib_s, slow, signed=True)} {unit}"
+    value = kib_s * (3600 if slow else 60) / 1024
+    decimals = 0 if abs(value) >= 99.5 else 1 if abs(value) >= 0.95 else 2
+    return f"{units.signed(value, decimals)} {unit}"
 
 
 def slope(one: Slope) -> str:
     """A slope with its spread: `+6.1 MiB/min (±0.2)`."""
     slow = is_slow(one.kib_s)
-    return f"{rate(one.kib_s, slow=slow)} (±{_figure(one.spread, slow)})"
-
-
-def _figure(kib_s: float, slow: bool, *, signed: bool = False) -> str:
-    value = kib_s * (3600 if slow else 60) / 1024
-    decimals = 0 if abs(value) >= 99.5 else 1 if abs(value) >= 0.95 else 2
-    text = units.signed(value, decimals) if signed else f"{abs(value):,.{decimals}f}"
-    return text
+    value = abs(one.kib_s) * (3600 if slow else 60) / 1024
+    least = 1 if value >= 99.5 else 0.1 if value >= 0.95 else 0.01  # as fine as the slope is told
+    spread = max(one.spread * (3600 if slow else 60) / 1024, least)
+    decimals = 0 if spread >= 9.95 or least == 1 else 1 if least == 0.1 else 2
+    return f"{rate(one.kib_s, slow=slow)} (±{spread:,.{decimals}f})"
 
 
 def less_than(kib_s: float) -> str:

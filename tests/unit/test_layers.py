@@ -13,10 +13,19 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "reporting",
-     "watching"},
-    {"listing", "noting", "sampling"},
-    {"console", "named"},
+    {
+        "cli",
+        "__main__",
+        "arguments",
+        "acting",
+        "comparing",
+        "diagnosing",
+        "looking",
+        "reporting",
+        "watching",
+    },
+    {"listing", "noting", "observing"},
+    {"console", "named", "sampling"},
     {"tui"},
     {"reports"},
     {"kept"},
@@ -27,7 +36,8 @@ FLOORS = [
     {"columns", "secrets", "units", "paths", "plain", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
-    ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "reporting", "watching")
+    ("cli", name)
+    for name in ("acting", "comparing", "diagnosing", "looking", "reporting", "watching")
 }
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 
