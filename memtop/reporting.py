@@ -10,9 +10,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memtop.console import PIPED_WIDTH, fitting, say, sheet_width
@@ -88,12 +87,9 @@ def _tell(options: argparse.Namespace, kind: str, report: Report, path: str) -> 
     comparison = None
     if options.compare is not None:
         comparison = compare(_read(options.compare), report)
-    shots: Sequence[Shot] = ()
+    pictures: list[Picture] = []
     if options.save is not None and kind == "md" and report.first_at is not None:
-        from memtop.reports.pictures import telling_shots
-
-        shots = telling_shots(report)
-    pictures = _pictures(options, path, shots)
+        pictures = _pictures(options, path, report)
     if kind == "json":
         document = comparison_json(comparison) if comparison else report_json(report)
         _put(options, json.dumps(document) + "\n")
@@ -121,24 +117,25 @@ def _put(options: argparse.Namespace, content: str) -> None:
     say(options.save, sys.stderr)
 
 
-def _pictures(options: argparse.Namespace, path: str, shots: Sequence[Shot]) -> list[Picture]:
-    """Write pictures beside the report; those that cannot be made are left out."""
-    made: list[Picture] = []
-    stem = os.path.splitext(options.save or "")[0]
-    for number, shot in enumerate(shots, 1):
-        try:
-            content = picture_maker()(path, shot)
-        except MemtopError as error:
-            say(f"memtop: no picture: {error.message}", sys.stderr)
-            break
-        file = Path(f"{stem}-{number}.svg")
-        create(file, content.encode("utf-8", "replace"), force=options.force)
-        made.append(Picture(file.name, shot.text))
-    return made
+def _pictures(options: argparse.Namespace, path: str, report: Report) -> list[Picture]:
+    """Write pictures beside the report: the chart of all of it, the screen at telling moments."""
+    from memtop.reports.pictures import chart_of, telling_shots
+
+    with Recording(path) as recording:
+        made = [(chart_of(recording, report), "the memory of those that changed most")]
+    made += [
+        (picture, shot.text) for shot in telling_shots(report) if (picture := screen(path, shot))
+    ]
+    stem = os.path.splitext(options.save)[0]
+    pictures: list[Picture] = []
+    for number, (content, words) in enumerate(made, 1):
+        file = create(
+            f"{stem}-{number}.svg", content.encode("utf-8", "replace"), force=options.force
+        )
+        pictures.append(Picture(file.name, words))
+    return pictures
 
 
-def picture_maker() -> Callable[[str, Shot], str]:
-    """Who makes a picture of a recording at a moment, as SVG."""
-    from memtop.reports.pictures import chart_of
-
-    return chart_of
+def screen(path: str, shot: Shot) -> str | None:
+    """The screen over a recording at a moment, as SVG; None where there is no screen for it."""
+    return None

@@ -21,7 +21,7 @@ from memtop.probe.sample import Identity
 from memtop.recording.recording import Event, Result
 from memtop.render.finding import Verdict
 
-SAME_S = 10.0  # an event so soon beside a result is about the same
+SAME_S = 20.0  # an event so soon beside a result is about the same
 
 
 @dataclass(frozen=True, slots=True)
