@@ -12,9 +12,7 @@ import argparse
 import json
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import closing, nullcontext
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -31,25 +29,16 @@ from memtop.errors import Denied, MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
 from memtop.kept import verdict_from
-from memtop.model.state import State
-from memtop.model.tracker import Tracker
-from memtop.model.trends import statm_error_kib
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.parse import as_unicode
 from memtop.probe.procfs import ProcfsSource
-from memtop.probe.sample import Wanted
-from memtop.probe.source import Source
-from memtop.recording.resuming import GoingOn
 from memtop.render.escape import visible
+from memtop.sampling import interval_for, states_of
 from memtop.units import duration, iso_utc
 
 if TYPE_CHECKING:
     from memtop.recalling import Recollection
 
-INTERVAL_S, LONG_INTERVAL_S, LONG_S = 0.5, 1.0, 120.0
-GLANCE_S = 0.1  # between two looks at whether somebody has pressed ctrl+c
-ROLE_KNOWN = 3  # samples
-SETTLE_S = 1.0  # for command lines that a process's own lock holds back
 MARGIN = 10  # cells
 WHY = 2  # sentences about each of the other causes
 
@@ -66,11 +55,11 @@ def run(options: argparse.Namespace) -> int:
         if is_guest():
             give_way()
         source = ProcfsSource(named.ROOT)
-        interval_s = INTERVAL_S if options.watch_s <= LONG_S else LONG_INTERVAL_S
+        interval_s = interval_for(options.watch_s)
         try:
             gathered = Inquiry(
                 target.identity,
-                _sampling(source, target, interval_s, cancel, known),
+                states_of(source, target.identity, interval_s, cancel, known),
                 for_s=options.watch_s,
                 root=named.ROOT,
                 tell=progress.show,
@@ -129,55 +118,6 @@ def _find(pid: int) -> Target:
     if pid == os.getpid():
         raise MemtopError(f"{pid} {ITSELF.partition(';')[0]}")
     return target
-
-
-def _sampling(
-    source: Source,
-    target: Target,
-    interval_s: float,
-    cancel: threading.Event,
-    known: Recollection | None = None,
-) -> Callable[[Collection[int]], State]:
-    """Samples at absolute deadlines; the second one waits for command lines.
-
-    A server's worker is one also where nobody asks for the server; any other is taken by itself.
-    What is `known` already, the trackers are told.
-    """
-    error_kib = statm_error_kib(os.cpu_count() or 1)
-    interval_s = (known and known.interval_s) or interval_s
-    tracker, alone = (
-        Tracker(interval_s, source.own, statm_error_kib=error_kib, top_pid=top_pid)
-        for top_pid in (None, target.identity.pid)
-    )
-    if known is not None:
-        known.resume(tracker, time.monotonic())
-        source = GoingOn(source, known.resume(alone, time.monotonic()))
-    begin, ticks = time.monotonic(), 0
-
-    def next_state(pids: Collection[int]) -> State:
-        nonlocal ticks, tracker, alone
-        # Not by waiting for the event: a signal may not set it while this thread holds its lock.
-        while (left := begin + ticks * interval_s - time.monotonic()) > 0 and not cancel.is_set():
-            time.sleep(min(left, GLANCE_S))
-        if ticks == 2:
-            source.settle(SETTLE_S)
-        ticks += 1
-        wanted = Wanted(pids=frozenset(pids), pss=True)
-        sample = source.sample(tracker.ask(wanted))
-        state = tracker.feed(sample)
-        if alone is tracker:
-            return state
-        by_itself = alone.feed(sample)
-        if ticks < ROLE_KNOWN:
-            return by_itself
-        row = state.rows.get(target.identity)
-        if row is None or row.role != "worker" or row.framework is None:
-            tracker = alone  # whoever started it is of no matter
-            return by_itself
-        alone = tracker
-        return state
-
-    return next_state
 
 
 def _failure(gathered: Gathered, target: Target) -> MemtopError | None:

@@ -38,8 +38,22 @@ def watch_of(
     """
     if row.history is None or row.rss_kib is None:
         return None
-    lows, highs, step_s = _series(state, row, over_s)
-    if len(lows) < 2:
+    series = _series(state, row, over_s)
+    return watch_over(state, row, *series, before=before, from_recording=is_recorded)
+
+
+def watch_over(
+    state: State,
+    row: Row,
+    lows: Sequence[int],
+    highs: Sequence[int],
+    step_s: float,
+    *,
+    before: State | None = None,
+    from_recording: bool = False,
+) -> Watch | None:
+    """The same of the least and the largest value, in KiB, of each step of `step_s` up to now."""
+    if row.history is None or len(lows) < 2:
         return None
     seconds = step_s * (len(lows) - 1)
     first, last = _ends(lows, step_s)
@@ -72,7 +86,7 @@ def watch_of(
         quarters=_quarters(lows) if last - first > SWING_KIB else (),
         still_s=still_s,
         pause_s=pause_s,
-        from_recording=is_recorded,
+        from_recording=from_recording,
     )
 
 

@@ -14,10 +14,21 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "watching"},
-    {"adding", "listing", "noting", "recalling", "replaying"},
-    {"console", "named"},
+    {
+        "cli",
+        "__main__",
+        "arguments",
+        "acting",
+        "comparing",
+        "diagnosing",
+        "looking",
+        "reporting",
+        "watching",
+    },
+    {"adding", "listing", "noting", "observing", "replaying"},
+    {"console", "named", "sampling"},
     {"tui"},
+    {"recalling", "reports"},
     {"kept"},
     {"actions", "evidence", "recording", "render"},
     {"diagnosis", "anatomy"},
@@ -26,7 +37,8 @@ FLOORS = [
     {"columns", "secrets", "units", "paths", "plain", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
-    ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "watching")
+    ("cli", name)
+    for name in ("acting", "comparing", "diagnosing", "looking", "reporting", "watching")
 }
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 
