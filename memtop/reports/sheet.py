@@ -123,8 +123,7 @@ def _grown(report: Report) -> Iterator[Block]:
         lines.append(f"{len(more)} more {names}, by {change(sum(o.change_kib for o in more))}")
     if steady := report.steady:
         size = units.size(sum(one.last_kib for one in steady))
-        few = "more, " if shown else ""
-        lines.append(f"{len(steady)} {few}all steady ({size})" if few else f"{len(steady)} steady")
+        lines.append(f"{len(steady)} {'more, all ' if shown else ''}steady ({size})")
     ended = sum(one.ended_at is not None for one in report.processes)
     if ended:
         lines.append(f"{plural(ended, 'process', 'processes')} ended meanwhile")
