@@ -22,6 +22,7 @@ from memtop.actions.remote.session import Actor
 from memtop.actions.report import GOOD, error_json, exit_code, result_json
 from memtop.actions.result import ActionId, Result
 from memtop.actions.table import ACTIONS
+from memtop.adding import Addition
 from memtop.console import (
     INTERRUPTED,
     Progress,
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
         from memtop.listing import check_free
 
         check_free(options.save, force=options.force)
+    addition = Addition(options.record)
+    failure: MemtopError | None = None
     results: list[Result] = []
     predicts = action == "trim" and options.predict
     top = options.top if action == "snapshot" else None
@@ -61,9 +64,13 @@ def run(options: argparse.Namespace) -> int:
     with cancelled_by_ctrl_c() as cancel:
         for result in _act(action, options, printer, cancel):
             results.append(result)
+            # Before it is printed: whoever reads that may have gone.
+            addition.take_result(result)
+            if action == "snapshot":
+                failure = _keep(result, options)
             printer.result(result)
     document = _document(results, top) if options.json else {}
-    failure = _keep(results, options) if action == "snapshot" else None
+    failure = addition.blamed(failure)
     if failure is not None:
         code = max(fail(failure, as_json=options.json, known=document), exit_code(results))
     else:
@@ -75,9 +82,9 @@ def run(options: argparse.Namespace) -> int:
     return INTERRUPTED if cancel.is_set() else code
 
 
-def _keep(results: list[Result], options: argparse.Namespace) -> MemtopError | None:
+def _keep(result: Result, options: argparse.Namespace) -> MemtopError | None:
     """Save the objects of a snapshot; the reason if that was asked for and is not possible."""
-    objects = results[0].objects if results else None
+    objects = result.objects
     if objects is None or not options.save:
         return None
     from memtop.listing import keep

@@ -35,11 +35,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands |= {name: partial(_acting_parser, name) for name in ACTING}
     commands["diff"] = _diff_parser
     commands["diagnose"] = _diagnose_parser
-    commands |= {"record": _record_parser, "mark": _mark_parser}
+    commands |= {"record": _record_parser, "mark": _mark_parser, "replay": _replay_parser}
     commands["report"] = _report_parser
     if arguments and arguments[0] in commands:
-        return commands[arguments[0]]().parse_args(arguments[1:])
+        return commands[arguments[0]]().parse_args(_joined(arguments[1:]))
     return _screen_parser().parse_args(arguments)
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """With `--at -90s` in one word, which would be taken for an option."""
+    made = list(arguments)
+    if "--at" in made[:-1]:
+        place = made.index("--at")
+        made[place : place + 2] = [f"--at={made[place + 1]}"]
+    return made
 
 
 def _duration(text: str) -> float:
@@ -118,14 +127,20 @@ def _screen_parser() -> _Parser:
         "memtop",
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
         "Commands: memtop ps, memtop anatomy, memtop census, memtop trim, memtop gc, "
-        "memtop snapshot, memtop diff, memtop diagnose, memtop record, memtop mark, memtop report, "
-        "memtop screenshot (each has --help).",
+        "memtop snapshot, memtop diff, memtop diagnose, memtop record, memtop mark, "
+        "memtop replay, memtop report, memtop screenshot (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
         "--print-config", action="store_true", help="write all settings with their defaults"
     )
     _screen_options(parser)
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="record all that is sampled from the beginning; R ends it. A recording that exists is"
+        " gone on with",
+    )
     parser.set_defaults(command="screen")
     return parser
 
@@ -174,6 +189,13 @@ def _shot_parser() -> _Parser:
         help="watch that long first (2s)",
     )
     parser.add_argument("--force", action="store_true", help="overwrite the file")
+    parser.add_argument(
+        "--from",
+        dest="recording",
+        metavar="FILE",
+        help="of a recording: the same file and options make the same picture anywhere",
+    )
+    _at_option(parser)
     parser.usage = "memtop screenshot OUT.svg|OUT.png|OUT.txt [FILTER] [options]"
     parser.set_defaults(command="screenshot")
     return parser
@@ -199,6 +221,28 @@ def _record_parser() -> _Parser:
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.usage = "memtop record FILE [FILTER] [options]"
     parser.set_defaults(command="record")
+    return parser
+
+
+def _at_option(parser: _Parser) -> None:
+    parser.add_argument(
+        "--at",
+        metavar="TIME",
+        help="of the recording: 14:03, 14:03:22, +5m from its start, -90s from its end, start, "
+        "end, oom, leak, rise, highest, or words of a mark (end)",
+    )
+
+
+def _replay_parser() -> _Parser:
+    parser = _common(
+        "memtop replay",
+        "The screen over a recording, with a time cursor: it begins at the end, paused; p plays, "
+        ": goes to a time, { and } go from event to event.",
+    )
+    _at_option(parser)
+    _screen_options(parser)
+    parser.usage = "memtop replay FILE [FILTER] [options]"
+    parser.set_defaults(command="replay")
     return parser
 
 
@@ -278,8 +322,14 @@ def _looking_parser(name: Looking) -> _Parser:
         )
         _save_option(parser)
         parser.add_argument("--force", action="store_true", help="overwrite the file")
+    _record_option(parser)
     parser.set_defaults(command=name)
     return parser
+
+
+def _record_option(parser: _Parser, more: str = "") -> None:
+    what = "add the answer to a recording, also to a new one"
+    parser.add_argument("--record", metavar="FILE", help=what + more)
 
 
 def _top_option(parser: _Parser) -> None:
@@ -324,6 +374,7 @@ def _diagnose_parser() -> _Parser:
         metavar="TIME",
         help="watch that long (30s); the longer, the surer",
     )
+    _record_option(parser, "; what it knows of the process counts as watched")
     parser.set_defaults(command="diagnose")
     return parser
 
@@ -359,5 +410,6 @@ def _acting_parser(name: Acting) -> _Parser:
             help="hold the interpreter for that long at most, and say that it was cut",
         )
         _save_option(parser)
+    _record_option(parser)
     parser.set_defaults(command=name)
     return parser

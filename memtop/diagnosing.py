@@ -1,6 +1,7 @@
 """The command `memtop diagnose PID`: why memory grows, whose it is, and what to do about it.
 
-It watches the process and all below it, looks into those that matter, and prints what follows.
+It watches the process and all below it, looks into those that matter, and prints what follows. What
+a recording knows of them already, how they grew and what an earlier look found, counts as watched.
 Nothing in any process is changed or stopped. The answer goes to stdout, progress to stderr; Ctrl+C
 ends the watching, and what is known by then is the answer. Sizes are bytes, times seconds.
 """
@@ -12,11 +13,13 @@ import json
 import os
 import sys
 from collections.abc import Collection
+from contextlib import closing, nullcontext
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memtop import __version__, named
 from memtop.actions.signals import ITSELF, Target
+from memtop.adding import Addition
 from memtop.console import INTERRUPTED, Progress, cancelled_by_ctrl_c, fail, say, sheet_width
 from memtop.diagnosis.evidence import Evidence
 from memtop.diagnosis.finding import Finding, Lack
@@ -25,12 +28,16 @@ from memtop.diagnosis.words import sentence
 from memtop.errors import Denied, MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
+from memtop.kept import verdict_from
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.parse import as_unicode
 from memtop.probe.procfs import ProcfsSource
 from memtop.render.escape import visible
 from memtop.sampling import interval_for, states_of
 from memtop.units import duration, iso_utc
+
+if TYPE_CHECKING:
+    from memtop.recalling import Recollection
 
 MARGIN = 10  # cells
 WHY = 2  # sentences about each of the other causes
@@ -39,8 +46,12 @@ WHY = 2  # sentences about each of the other causes
 def run(options: argparse.Namespace) -> int:
     """Diagnose the process that was named; returns the exit code."""
     target = _find(options.pid)
+    addition = Addition(options.record)
     progress = Progress()
-    with cancelled_by_ctrl_c() as cancel:
+    with (
+        cancelled_by_ctrl_c() as cancel,
+        closing(known) if (known := _recollect(options)) else nullcontext(),
+    ):
         if is_guest():
             give_way()
         source = ProcfsSource(named.ROOT)
@@ -48,20 +59,36 @@ def run(options: argparse.Namespace) -> int:
         try:
             gathered = Inquiry(
                 target.identity,
-                states_of(source, target.identity, interval_s, cancel),
+                states_of(source, target.identity, interval_s, cancel, known),
                 for_s=options.watch_s,
                 root=named.ROOT,
                 tell=progress.show,
                 cancel=cancel,
+                known=known.looks() if known else (),
+                earlier=known.before if known else None,
             ).run()
         finally:
             source.close()
             progress.clear()
-        return _tell(options, gathered, target, is_cancelled=cancel.is_set())
+        return _tell(options, gathered, target, addition, is_cancelled=cancel.is_set())
+
+
+def _recollect(options: argparse.Namespace) -> Recollection | None:
+    """What the recording knows that was named; what has to be read for it is imported then only."""
+    if options.record is None:
+        return None
+    from memtop.recalling import recollect
+
+    return recollect(options.record, options.watch_s, root=named.ROOT)
 
 
 def _tell(
-    options: argparse.Namespace, gathered: Gathered, target: Target, *, is_cancelled: bool
+    options: argparse.Namespace,
+    gathered: Gathered,
+    target: Target,
+    addition: Addition,
+    *,
+    is_cancelled: bool,
 ) -> int:
     """Print the answer, and why it is not a full one; returns the exit code."""
     failure = _failure(gathered, target)
@@ -69,8 +96,12 @@ def _tell(
     if gathered.evidences:
         evidence, findings = verdict_of(gathered.evidences)
         failure = failure or _blind(gathered, evidence, findings)
+        full = _document(gathered, evidence, findings, target)
+        verdict = verdict_from(gathered, evidence, findings)
+        addition.take_verdict(verdict, target.identity, full)
+        failure = addition.blamed(failure)
         if options.json:
-            document = _document(gathered, evidence, findings, target)
+            document = full
         else:
             for line in answer_text(gathered, evidence, findings, sheet_width(sys.stdout)):
                 say(line, sys.stdout)
@@ -121,6 +152,7 @@ def _document(
         "started": named.started(target.identity, named.boot_at()),
         "name": as_unicode(target.name),
         "watched_s": round(gathered.seconds, 3),
+        "recorded_s": _recorded_s(gathered, evidence),
         "processes": evidence.tree_processes,
         "findings": findings_json(findings),
     }
@@ -158,11 +190,21 @@ def _title(gathered: Gathered, evidence: Evidence, cells: int) -> str:
     if evidence.tree_processes > 1:
         among = f"one of {evidence.tree_processes} from {evidence.asked_pid} down"
     watched = f"watched {duration(gathered.seconds)}"
+    if (recorded_s := _recorded_s(gathered, evidence)) is not None:
+        watched += f", {duration(recorded_s)} recorded"
     title = f"{subject.pid} {visible(subject.name)}"
     for word in (subject.role, python, among, watched, iso_utc(evidence.now)):
         if word and len(more := f"{title}   {visible(word)}") <= cells:
             title = more
     return title
+
+
+def _recorded_s(gathered: Gathered, evidence: Evidence) -> float | None:
+    """For how long a recording had watched it before; None without one."""
+    watch = evidence.watch
+    if watch is None or not watch.from_recording:
+        return None
+    return round(max(0.0, watch.seconds - gathered.seconds), 3)
 
 
 def _words(lack: Lack) -> str:

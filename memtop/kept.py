@@ -15,13 +15,18 @@ from memtop.anatomy.objects import Objects
 from memtop.anatomy.result import Anatomy
 from memtop.plain import as_plain, from_plain
 from memtop.probe.sample import Identity
+from memtop.recording.happenings import Happening
 from memtop.render.finding import Verdict
 from memtop.units import iso_utc
 
 if TYPE_CHECKING:
+    from memtop.diagnosis.evidence import Evidence
+    from memtop.diagnosis.finding import Finding
+    from memtop.evidence.inquiry import Gathered
     from memtop.recording.recording import Result as Row
 
 Answer = Anatomy | Objects | Result | Verdict
+TOUCHES = ("done", "returned", "nothing_to_return")  # outcomes of what ran inside a process
 TOP = 50  # types in a document; the value has all of them
 
 
@@ -58,6 +63,27 @@ def kept_result(result: Result, started: str | None = None) -> Kept:
     return _kept(result.action, result.identity, document, result)
 
 
+def verdict_from(gathered: Gathered, evidence: Evidence, findings: tuple[Finding, ...]) -> Verdict:
+    """What the rules say of all that an inquiry has gathered, as screens and recordings have it."""
+    watched_s = evidence.watch.seconds if evidence.watch is not None else gathered.seconds
+    return Verdict(
+        findings,
+        evidence.now,
+        watched_s,
+        *looks_of(evidence),
+        processes=evidence.tree_processes,
+        asked=True,
+    )
+
+
+def looks_of(evidence: Evidence) -> tuple[int, float]:
+    """How many looks inside there were, and how far apart."""
+    first, last = evidence.first, evidence.last
+    if first is None or last is None:
+        return int(first is not None or last is not None), 0.0
+    return 2, last.taken_at - first.taken_at
+
+
 def kept_verdict(
     verdict: Verdict, identity: Identity, document: dict[str, Any] | None = None
 ) -> Kept:
@@ -73,6 +99,34 @@ def kept_verdict(
         "findings": findings_json(verdict.findings),
     }
     return _kept("diagnose", identity, made, verdict)
+
+
+def happening_of(result: Result) -> Happening | None:
+    """An action as an event, which is a mark; None if it has not touched the process."""
+    is_touched = result.outcome in TOUCHES or result.held_us is not None
+    if not is_touched or result.identity is None:
+        return None
+    detail: dict[str, object] = {
+        "pid": result.pid,
+        "start_ticks": result.identity.start_ticks,
+        "action": result.action,
+        "outcome": result.outcome,
+        "rss_before_bytes": result.rss_before_bytes,
+        "rss_after_bytes": result.rss_after_bytes,
+        "returned_bytes": result.returned_bytes,
+    }
+    return Happening("action", f"{result.action} {result.pid}", detail)
+
+
+def happening_of_signal(name: str, identity: Identity) -> Happening:
+    """The same for a signal that was sent."""
+    detail: dict[str, object] = {
+        "pid": identity.pid,
+        "start_ticks": identity.start_ticks,
+        "action": name,
+        "outcome": "sent",
+    }
+    return Happening("action", f"{name} {identity.pid}", detail)
 
 
 def recalled(row: Row) -> Answer | None:

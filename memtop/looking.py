@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from memtop import named, units
 from memtop.actions.signals import Target
+from memtop.adding import Addition
 from memtop.console import (
     INTERRUPTED,
     Progress,
@@ -41,16 +42,22 @@ def run(options: argparse.Namespace) -> int:
     """Run the command on the process that was named; returns the exit code."""
     command = options.command
     target = named.find_to_look_into(options.pid, command)
+    addition = Addition(options.record)
     with cancelled_by_ctrl_c() as cancel:
-        return _COMMANDS[command](options, target, cancel)
+        return _COMMANDS[command](options, target, addition, cancel)
 
 
-def _run_anatomy(options: argparse.Namespace, target: Target, cancel: threading.Event) -> int:
+def _run_anatomy(
+    options: argparse.Namespace, target: Target, addition: Addition, cancel: threading.Event
+) -> int:
     from memtop.anatomy.anatomy import look
     from memtop.anatomy.difference import compare
 
     def take(watch: _Watch) -> Anatomy:
-        return look(target.identity, name=target.name, root=named.ROOT, watch=watch, cancel=cancel)
+        identity, name = target.identity, target.name
+        anatomy = look(identity, name=name, root=named.ROOT, watch=watch, cancel=cancel)
+        addition.take_anatomy(anatomy)
+        return anatomy
 
     def tell() -> dict[str, Any]:
         difference = compare(answers[0], answers[1]) if len(answers) == 2 else None
@@ -68,11 +75,14 @@ def _run_anatomy(options: argparse.Namespace, target: Target, cancel: threading.
         return {}
 
     answers, failure = _ask(take, options.wait_s, target, cancel)
+    failure = addition.blamed(failure)
     missing = answers[-1].missing if answers else ()
     return _finish(tell, missing, failure, cancel, known=bool(answers), as_json=options.json)
 
 
-def _run_census(options: argparse.Namespace, target: Target, cancel: threading.Event) -> int:
+def _run_census(
+    options: argparse.Namespace, target: Target, addition: Addition, cancel: threading.Event
+) -> int:
     from memtop import listing
     from memtop.anatomy.census import take_census
     from memtop.anatomy.objects import Objects, compare
@@ -81,7 +91,7 @@ def _run_census(options: argparse.Namespace, target: Target, cancel: threading.E
         listing.check_free(options.save, force=options.force)
 
     def take(watch: _Watch) -> Objects:
-        return take_census(
+        objects = take_census(
             target.identity,
             name=target.name,
             root=named.ROOT,
@@ -90,6 +100,8 @@ def _run_census(options: argparse.Namespace, target: Target, cancel: threading.E
             watch=watch,
             cancel=cancel,
         )
+        addition.take_census(objects)
+        return objects
 
     def tell() -> dict[str, Any]:
         growth = compare(answers[0], answers[1]) if len(answers) == 2 else None
@@ -102,6 +114,7 @@ def _run_census(options: argparse.Namespace, target: Target, cancel: threading.E
         return {}
 
     answers, failure = _ask(take, options.wait_s, target, cancel)
+    failure = addition.blamed(failure)
     missing = answers[-1].missing if answers else ()
     if answers and options.save:
         failure = listing.keep(answers[-1], options.save, force=options.force) or failure
@@ -203,7 +216,7 @@ def _of(done: int, total: int) -> str:
     return f"{min(done, total) / scale:.{decimals}f} of {number} {unit}"
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace, Target, threading.Event], int]] = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Target, Addition, threading.Event], int]] = {
     "anatomy": _run_anatomy,
     "census": _run_census,
 }

@@ -50,10 +50,8 @@ def record(
     progress = Progress()
     try:
         with _ended_by_signals():
-            past = session.resume(tracker, options.interval, time.monotonic())
-            if past.living:
-                source = GoingOn(source, past.living)
-            _say_begin(session, past.since, options)
+            source, since = going_on(session, source, tracker, options.interval)
+            _say_begin(session, since, options)
             _loop(source, tracker, session, progress, options)
     except _Ended:
         pass
@@ -61,8 +59,19 @@ def record(
         progress.clear()
         source.close()
         session.close()
-    _say_end(session)
+    say_end(session.path, session.samples)
     return 0
+
+
+def going_on(
+    session: Session, source: Source, tracker: Tracker, interval_s: float
+) -> tuple[Source, float | None]:
+    """Let a tracker that has seen nothing yet know what the file knows, before its first sample.
+
+    Returns the source to be sampled then, and since when the past is known, if it is.
+    """
+    past = session.resume(tracker, interval_s, time.monotonic())
+    return (GoingOn(source, past.living) if past.living else source), past.since
 
 
 def mark(options: argparse.Namespace) -> int:
@@ -145,11 +154,9 @@ def _say_begin(session: Session, since: float | None, options: argparse.Namespac
         say(f"memtop: going on with {session.path} {how}, {known}{until}", sys.stderr)
 
 
-def _say_end(session: Session) -> None:
-    say(
-        f"memtop: {session.path}: {session.samples} samples written, {_size(session.path)}",
-        sys.stderr,
-    )
+def say_end(path: str, samples: int) -> None:
+    """What was written, on stderr."""
+    say(f"memtop: {path}: {samples} samples written, {_size(path)}", sys.stderr)
 
 
 def _size(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from memtop.errors import MemtopError
@@ -42,15 +43,23 @@ def create(path: str | os.PathLike[str], data: bytes, *, force: bool = False) ->
 
 
 def create_somewhere(name: str, data: bytes) -> Path:
-    """Write a new file called `name` to the working folder, else the state folder, else /tmp."""
+    """Write a new file called `name` to the first of the folders that takes it."""
     failure: MemtopError | None = None
+    for folder in folders():
+        try:
+            return create(folder / name, data)
+        except MemtopError as error:
+            failure = error
+    raise failure or MemtopError(f"there is no folder for {name}")
+
+
+def folders() -> Iterator[Path]:
+    """Where files go that no place was given for: the working folder, the state folder, /tmp."""
     for folder in (Path.cwd, state_dir, lambda: Path(tempfile.gettempdir())):
         try:
             place = folder()
             if place == state_dir():
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return create(place / name, data)
-        except (MemtopError, OSError) as error:
-            failure = error if isinstance(error, MemtopError) else MemtopError(str(error))
-    assert failure is not None
-    raise failure
+        except OSError:
+            continue
+        yield place

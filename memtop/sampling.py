@@ -10,12 +10,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
 from memtop.model.trends import statm_error_kib
 from memtop.probe.sample import Identity, Wanted
 from memtop.probe.source import Source
+from memtop.recording.resuming import GoingOn
+
+if TYPE_CHECKING:
+    from memtop.recalling import Recollection
 
 INTERVAL_S, LONG_INTERVAL_S, LONG_S = 0.5, 1.0, 120.0
 GLANCE_S = 0.1  # between two looks at whether somebody has pressed ctrl+c
@@ -29,17 +34,26 @@ def interval_for(watch_s: float) -> float:
 
 
 def states_of(
-    source: Source, asked: Identity, interval_s: float, cancel: threading.Event
+    source: Source,
+    asked: Identity,
+    interval_s: float,
+    cancel: threading.Event,
+    known: Recollection | None = None,
 ) -> Callable[[Collection[int]], State]:
     """Samples at absolute deadlines; the second one waits for command lines.
 
     A server's worker is one also where nobody asks for the server; any other is taken by itself.
+    What is `known` already, the trackers are told.
     """
     error_kib = statm_error_kib(os.cpu_count() or 1)
+    interval_s = (known and known.interval_s) or interval_s
     tracker, alone = (
         Tracker(interval_s, source.own, statm_error_kib=error_kib, top_pid=top_pid)
         for top_pid in (None, asked.pid)
     )
+    if known is not None:
+        known.resume(tracker, time.monotonic())
+        source = GoingOn(source, known.resume(alone, time.monotonic()))
     begin, ticks = time.monotonic(), 0
 
     def next_state(pids: Collection[int]) -> State:

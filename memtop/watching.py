@@ -1,4 +1,4 @@
-"""The commands that look: the screen, `ps`, `record`, and pictures of the screen.
+"""The commands that look: the screen, `ps`, `record`, `replay`, and pictures of the screen.
 
 They lay the command line over the settings, choose the source and take the samples. Neither
 Textual nor Rich nor psutil is imported before it is needed. Data goes to stdout.
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from memtop.columns import BY_ID
 from memtop.config import default_text, find, load, wrong
@@ -24,12 +25,15 @@ from memtop.model.trends import statm_error_kib
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
 
+if TYPE_CHECKING:
+    from memtop.recording.session import Session
+
 SETTLE_S = 2.0  # how long `ps` waits for command lines that a process's own lock holds back
 COLOR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `screen`, `ps`, `record` or `screenshot`; returns the exit code."""
+    """Run `screen`, `ps`, `record`, `replay` or `screenshot`; returns the exit code."""
     _settle(options)
     return _COMMANDS[options.command](options)
 
@@ -180,21 +184,47 @@ def _run_screen(options: argparse.Namespace) -> int:
         print(default_text(), end="")
         return 0
     if not _is_terminal():
+        if options.record:
+            command = f"memtop record {options.record}"
+            raise UsageError("there is no terminal for a screen to record beside", command=command)
         return _run_ps(options)
-    started = _start_screen(options)
+    session = _open_session(options)
+    started = _start_screen(options, session)
 
     from memtop.tui.start import run_screen
 
-    return run_screen(*started, options)
+    made = run_screen(*started, options, session)
+    if made:
+        from memtop.noting import say_end
+
+        for path, samples in made:
+            say_end(path, samples)
+    return 0
 
 
-def _start_screen(options: argparse.Namespace) -> tuple[Source, Tracker, State, View]:
+def _open_session(options: argparse.Namespace) -> Session | None:
+    """The recording that is to be made beside the screen, if one is."""
+    if not options.record:
+        return None
+    from memtop.recording.session import beside_screen
+
+    root = None if options.fake else options.procfs
+    return beside_screen(options.record, options.interval, root)
+
+
+def _start_screen(
+    options: argparse.Namespace, session: Session | None = None
+) -> tuple[Source, Tracker, State, View]:
     """What a screen begins with, sampled before Textual is imported: so the first frame has data,
-    and the second one rates."""
+    and the second one rates. A recording that is gone on with knows how processes grew before."""
     _prepare_screen(options)
     view = _view(options, fold_many=True)
     source = _open_source(options)
     tracker = _tracker(source, options)
+    if session is not None and not session.is_new:
+        from memtop.noting import going_on
+
+        source, _ = going_on(session, source, tracker, options.interval)
     state = tracker.feed(source.sample(Wanted()))
     _check_pid(options, state)
     return source, tracker, state, view
@@ -207,6 +237,12 @@ def _run_screenshot(options: argparse.Namespace) -> int:
     if options.settings.filter == out:
         raise UsageError("no file to write", command="memtop screenshot OUT.svg")
     options.filter = words
+    if options.recording is not None:
+        from memtop.replaying import picture
+
+        return picture(options, out)
+    if options.at is not None:
+        raise UsageError("--at is a time of a recording", command="add --from FILE")
     started = _start_screen(options)
 
     from memtop.tui.start import run_screenshot
@@ -225,9 +261,24 @@ def _run_record(options: argparse.Namespace) -> int:
     return record(source, _tracker(source, options), view.filter, options)
 
 
+def _run_replay(options: argparse.Namespace) -> int:
+    from memtop.replaying import replay
+
+    if not options.filter or options.settings.filter == options.filter[0]:
+        raise UsageError("no recording to show", command="memtop replay FILE.memtop")
+    options.file, *options.filter = options.filter
+    if not _is_terminal():
+        raise UsageError(
+            "replay needs a terminal", command=f"memtop screenshot OUT.txt --from {options.file}"
+        )
+    _prepare_screen(options)
+    return replay(options)
+
+
 _COMMANDS = {
     "screen": _run_screen,
     "ps": _run_ps,
     "screenshot": _run_screenshot,
     "record": _run_record,
+    "replay": _run_replay,
 }

@@ -16,7 +16,7 @@ KEPT = 200
 
 
 class Entry(NamedTuple):
-    """One action on one process, and what became of it.
+    """One action on one process, and what became of it; or an event, with `pid` 0 if of nobody.
 
     `outcome` is one of the contract's, or `sent` for a signal; `command` is one that helps when it
     was refused. `is_warning`: nothing was done, and somebody should know why.

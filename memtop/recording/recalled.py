@@ -40,6 +40,11 @@ class Recalled(History):
         self._moment, self._number = moment, number
 
     @property
+    def number(self) -> int:
+        """The number of the process or group in the file."""
+        return self._number
+
+    @property
     def changed_tick(self) -> int:
         """The sample of the last change; at least the one with which the segment begins."""
         points = self._moment.stretch.points.get(self._number, [])

@@ -17,6 +17,7 @@ from memtop.model.trends import Trend
 from memtop.probe.sample import Identity
 from memtop.recording.courses import Courses, Thing, courses_of, values_at
 from memtop.recording.cursor import Stretch, Stretches
+from memtop.recording.line import line, value_at
 from memtop.recording.opening import Damaged
 from memtop.recording.reading import Run, Segment, Shelf
 from memtop.recording.states import States
@@ -265,6 +266,20 @@ class Recording:
                     else:
                         made.append((tick, kib))
         return made
+
+    def line(self, number: int, begin_at: float, end_at: float) -> list[tuple[float, int]]:
+        """RSS of one process or group between two times, to be drawn: (time, KiB) in order.
+
+        Cheap also over a day; then it is as fine as 15 s.
+        """
+        return line(self._shelf, self._stretches, number, begin_at, end_at)
+
+    def value_at(self, number: int, tick: int) -> int | None:
+        """RSS of one process or group at a sample, in KiB; None if it had none or cannot be read.
+
+        Of one that ended within the five minutes before, it is still what it had then.
+        """
+        return value_at(self._shelf, self._stretches, number, tick)
 
     def stretch(self, index: int) -> Stretch:
         """The memory of all over one segment, sample by sample; Damaged if it cannot be read."""

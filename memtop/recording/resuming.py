@@ -57,21 +57,40 @@ def resume(
     clock of the samples to come.
     """
     with Recording(path) as recording:
-        if recording.last_tick < recording.first_tick:
+        last = _last_of(recording, boot_id)
+        if last is None or last.clock_s > clock_s:
             return NOTHING
-        run = recording.runs[-1]
-        last = recording.state(recording.last_tick)
-        if boot_id is None or run.boot_id != boot_id or last.clock_s > clock_s:
-            return NOTHING
-        known = {one: recording.number_of(one) for one in last.rows}
-        numbers = {one: number for one, number in known.items() if number is not None}
-        if abs(run.interval_s - interval_s) > 1e-6:
+        numbers = _numbers(recording, last)
+        if abs(recording.runs[-1].interval_s - interval_s) > 1e-6:
             return Past(numbers, frozenset(), None)
         living = {one for one, row in last.rows.items() if row.ended_at is None}
         first = _first_to_feed(recording, interval_s)
         feed(recording, tracker, first)
         since_index = _grow(recording, tracker, first, last, numbers)
         return Past(numbers, frozenset(living), recording.segments[since_index].at)
+
+
+def recognise(path: str, boot_id: str | None) -> Past:
+    """The numbers of those who lived at the end of a recording, if that is of this boot."""
+    with Recording(path) as recording:
+        last = _last_of(recording, boot_id)
+        if last is None:
+            return NOTHING
+        return Past(_numbers(recording, last), frozenset(), None)
+
+
+def _last_of(recording: Recording, boot_id: str | None) -> State | None:
+    """The last state of a recording of this boot; None if there is none."""
+    if recording.last_tick < recording.first_tick:
+        return None
+    if boot_id is None or recording.runs[-1].boot_id != boot_id:
+        return None
+    return recording.state(recording.last_tick)
+
+
+def _numbers(recording: Recording, state: State) -> dict[Identity, int]:
+    known = {one: recording.number_of(one) for one in state.rows}
+    return {one: number for one, number in known.items() if number is not None}
 
 
 def _first_to_feed(recording: Recording, interval_s: float) -> int:

@@ -6,9 +6,11 @@ this version, and never overwritten unless that was said.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from memtop.errors import MemtopError
 from memtop.model import forest
@@ -18,10 +20,19 @@ from memtop.model.tracker import Tracker
 from memtop.probe.handle import read
 from memtop.probe.sample import Identity
 from memtop.recording.happenings import Happenings
-from memtop.recording.opening import claim, extend, make
+from memtop.recording.opening import claim, explained, extend, make
 from memtop.recording.recorder import Recorder
-from memtop.recording.resuming import NOTHING, Past, resume
+from memtop.recording.resuming import NOTHING, Past, recognise, resume
 from memtop.recording.ring import Ring
+
+
+class Added(NamedTuple):
+    """An event that somebody else has added, or that was in the file before."""
+
+    at: float
+    kind: str
+    text: str
+    detail: object
 
 
 class Chosen:
@@ -104,6 +115,8 @@ class Session:
         self._happenings = Happenings()
         self._recorder: Recorder | None = None
         self._past: Past = NOTHING
+        self._read_events = 0  # the number of the last event that was read
+        self._own_events: set[tuple[int, str, str]] = set()
 
     @property
     def samples(self) -> int:
@@ -121,6 +134,11 @@ class Session:
             self._past = resume(self.path, tracker, self._boot_id, interval_s, clock_s)
         return self._past
 
+    def recognise(self) -> None:
+        """Know the processes of the file by their numbers; how they grew the tracker knows."""
+        if not self.is_new:
+            self._past = recognise(self.path, self._boot_id)
+
     def take(self, state: State, selected: Identity | None = None) -> None:
         """Write a state, and what has happened; `selected` is whom somebody looks at."""
         if self._recorder is None:
@@ -132,10 +150,11 @@ class Session:
                 settings=self._settings,
                 known=self._past.known,
             )
-        self._recorder.write(state, self._chosen.rows(state))
-        happened = self._happenings.look(state)
+        rows = self._chosen.rows(state)
+        self._recorder.write(state, rows)
+        happened = self._happenings.look(state, rows)
         for one in happened:
-            self._recorder.add_event(state.taken_at, one.kind, one.text, one.detail)
+            self.add_event(one.kind, one.text, one.detail, at=state.taken_at)
         if self.ring is None:
             return
         if happened:
@@ -147,22 +166,64 @@ class Session:
         if self.ring is not None:
             self.ring.read(time.time())
 
-    def add_event(self, kind: str, text: str, detail: object = None) -> None:
-        """Write a mark or an action, now."""
+    def add_event(
+        self, kind: str, text: str, detail: object = None, *, at: float | None = None
+    ) -> None:
+        """Write a mark or an action, of now."""
         if self._recorder is not None:
-            self._recorder.add_event(time.time(), kind, text, detail)
+            moment = time.time() if at is None else at
+            self._own_events.add((round(moment * 1000), kind, text))
+            self._recorder.add_event(moment, kind, text, detail)
 
-    def add_result(self, kind: str, identity: Identity | None, document: object) -> None:
-        """Write the answer of a command, now."""
+    def add_result(
+        self,
+        kind: str,
+        identity: Identity | None,
+        document: object,
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Write the answer of a command, of now."""
         if self._recorder is not None:
-            self._recorder.add_result(time.time(), kind, identity, document)
+            moment = time.time() if at is None else at
+            self._recorder.add_result(moment, kind, identity, document)
+
+    def news(self) -> list[Added]:
+        """Events that this session has not written and not told of yet; it costs one short query.
+
+        The first time these are all of the file.
+        """
+        query = "SELECT number, at_ms, kind, text, detail FROM events WHERE number > ?"
+        with explained(self.path, "read"):
+            rows = self._connection.execute(query, (self._read_events,)).fetchall()
+        found: list[Added] = []
+        for number, at_ms, kind, text, detail in rows:
+            self._read_events = number
+            if (at_ms, kind, text) in self._own_events:
+                self._own_events.discard((at_ms, kind, text))
+            else:
+                found.append(Added(at_ms / 1000, kind, text, detail and json.loads(detail)))
+        return found
 
     def close(self) -> None:
         """Give the file back; more calls are harmless."""
+        if self.ring is not None:
+            self.ring.close()
         self._connection.close()
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
+
+
+def beside_screen(path: str, interval_s: float, root: str | None) -> Session:
+    """A recording of all that is sampled for a screen, whatever is on show.
+
+    `root` is the /proc that is sampled; None: no real one.
+    """
+    settings = {"filter": "", "interval_s": interval_s, "pid": None, "python": False}
+    settings |= {"exact": False, "procfs": root, "beside": "screen"}
+    boot_id = None if root is None else boot_id_of(root)
+    return Session(path, settings=settings, boot_id=boot_id, root=root)
 
 
 def boot_id_of(root: str = "/proc") -> str | None:

@@ -60,7 +60,7 @@ def head_line(inside: Inside, width: int) -> list[Cell]:
     left = next((way for way in ways if width_of(way) <= width), ways[-1])
     if inside.deltas is not None:
         right = since(inside.deltas, inside.now)
-    elif inside.is_stale or inside.off:
+    elif inside.is_stale or inside.off or not inside.key:
         right = []
     else:
         right = [(inside.key, "accent"), (" again shows what has changed", "dim")]

@@ -75,7 +75,8 @@ def _head(reasons: Reasons, width: int) -> list[Cell]:
     took = f"watched {units.duration(verdict.watched_s)}, {_looks(verdict)}"
     ways = [way for words in (took, _looks(verdict)) for way in age_ways(reasons, words)]
     again = [[(reasons.key, "accent"), (" asks again", "dim")], []]
-    return apart_ways(ways, [[]] if reasons.is_stale or reasons.off else again, width)
+    is_said = reasons.is_stale or reasons.off or not reasons.key
+    return apart_ways(ways, [[]] if is_said else again, width)
 
 
 def _looks(verdict: Verdict) -> str:

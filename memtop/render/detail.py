@@ -13,13 +13,14 @@ from memtop import units
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
 from memtop.model.log import Log
+from memtop.model.marks import Stretch
 from memtop.model.state import Row, State
 from memtop.model.timeline import RATE_OVER_S
 from memtop.model.trends import Trend
 from memtop.probe.portrait import Portrait
 from memtop.render.anatomy import compact_lines, inside_lines
 from memtop.render.cells import Cell, cut, process_name, width_of
-from memtop.render.chart import WINDOWS_S, Mark, chart_cells, points
+from memtop.render.chart import WINDOWS_S, Mark, chart_cells, columns_of, points
 from memtop.render.counted import Counted
 from memtop.render.ending import ending_lines
 from memtop.render.escape import cells as cell_width
@@ -30,11 +31,14 @@ from memtop.render.group import group_facts, group_title
 from memtop.render.inside import Inside
 from memtop.render.limits import limit_lines
 from memtop.render.log import log_lines, log_title
+from memtop.render.marked import change_cells, changes
 from memtop.render.objects import objects_lines
+from memtop.render.passage import Passage, passage_lines
 from memtop.render.tabs import ANATOMY, GROUP_TABS, INSIDE, LOG, OBJECTS, TABS, WHY
 from memtop.render.words import WARM, tone
 
 NARROW = 70
+CHANGES_HEIGHT = 8  # a lower chart has no line for what changed from mark to mark
 ROOMY, ROOMY_ROWS = 96, 30  # from this size on a rule stands above what an answer means
 FACTS_WIDTH, FACTS_WIDTH_WIDE = 52, 66
 
@@ -46,7 +50,8 @@ class Detail:
     With a `group` it is about that group, and `row` is the member that grows most; without one
     `inside` is what is known of its memory, `counted` of its objects. `reasons` is why it has so
     much: the process, the group, or on the tab of the cgroup that. The log is about everything that
-    was done; `acting` are the keys that act, each with its word.
+    was done; `acting` are the keys that act, each with its word. In a replay `passage` is what the
+    recording knows of it, also after the moment on show.
     """
 
     row: Row
@@ -64,6 +69,7 @@ class Detail:
     log: Log = field(default_factory=Log)
     skipped: int = 0
     acting: tuple[tuple[str, str], ...] = ()
+    passage: Passage | None = None
 
     @property
     def tabs(self) -> tuple[str, ...]:
@@ -103,7 +109,8 @@ def detail_lines(detail: Detail, width: int, height: int) -> list[list[Cell]]:
 
         body = reasons_lines(detail.reasons, width, room)
     elif detail.shown_tab == LOG:
-        made = log_lines(detail.log, detail.acting, width, room, detail.skipped)
+        keys = None if detail.passage is not None else detail.acting
+        made = log_lines(detail.log, keys, width, room, detail.skipped)
         body = [cut(line, width) for line in made]
     else:
         body = _chart_tab(detail, width, room)
@@ -144,7 +151,8 @@ def _title(detail: Detail, width: int) -> list[Cell]:
         tabs += [(_gap(width) if tabs else "", "dim"), (tab, role)]
     room = width - 5 - width_of(tabs)
     if detail.shown_tab == LOG:
-        left = cut(log_title(detail.log, detail.state), room)
+        is_replay = detail.passage is not None
+        left = cut(log_title(detail.log, detail.state, is_replay=is_replay), room)
     elif detail.group is not None:
         left = cut(group_title(detail.group, detail.state), room)
     else:
@@ -168,7 +176,7 @@ def _who(detail: Detail, room: int) -> list[Cell]:
         parts.append((f"ended {units.duration(detail.state.taken_at - row.ended_at)} ago", "text"))
     elif row.started_at is not None:
         parts.append((f"up {units.duration(detail.state.taken_at - row.started_at)}", "dim"))
-    if row.rights is not None:
+    if row.rights is not None and detail.passage is None:  # those of who recorded
         words = {3: "all rights", 0: "no rights to look inside"}
         parts.append((words.get(len(row.rights), "rights: " + " ".join(row.rights)), "dim"))
     name = process_name(row, own=row.identity == detail.state.own, short=True)
@@ -187,6 +195,17 @@ def _who(detail: Detail, room: int) -> list[Cell]:
 
 
 def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
+    if detail.passage is not None:
+        made = passage_lines(
+            detail.passage,
+            _slope(detail),
+            width - 2,
+            room,
+            role=_line_role(detail),
+            levels=_levels(detail),
+            ascii_only=detail.ascii_only,
+        )
+        return [cut([(" ", "dim"), *line], width) for line in made]
     facts_width = FACTS_WIDTH_WIDE if width >= 140 else FACTS_WIDTH
     beside = width >= 96
     chart_width = width - 2 - (facts_width + 3 if beside else 0)
@@ -203,8 +222,14 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     chart = [_slope(detail)]
     history = detail.group.history if detail.group is not None else row.history
     ended_at = row.ended_at if detail.group is None else None
+    values = points(history, state, window_s, ended_at)
+    stretches: list[Stretch] = []
+    if detail.marks and (chart_height >= CHANGES_HEIGHT or not beside):
+        stretches = changes(values, detail.marks)
+        if beside:  # else the last of the facts makes room
+            chart_height -= bool(stretches)
     chart += chart_cells(
-        points(history, state, window_s, ended_at),
+        values,
         window_s,
         state.taken_at,
         chart_width,
@@ -214,6 +239,9 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
         marks=detail.marks,
         ascii_only=detail.ascii_only,
     )
+    if stretches:
+        begin = state.taken_at - window_s
+        chart.append(change_cells(stretches, begin, window_s, columns_of(chart_width)))
     if not beside:
         return [cut([(" ", "dim"), *line], width) for line in [*chart, *facts]]
     lines = []
@@ -269,7 +297,8 @@ def _slope(detail: Detail) -> list[Cell]:
         pieces += [(units.rate_mib_min(rate), number_role), (f" MiB/min{over}", "dim")]
     else:
         pieces.append(("rate after 20 s", "dim"))
-    return [*pieces, (f"   window {detail.window}  ", "dim"), ("[ ]", "accent")]
+    window = detail.window if detail.passage is None else detail.passage.window
+    return [*pieces, (f"   window {window}  ", "dim"), ("[ ]", "accent")]
 
 
 def _process_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:

@@ -37,8 +37,11 @@ class Plan(NamedTuple):
     outcome_width: int
 
 
-def log_title(log: Log, state: State) -> list[Cell]:
-    """How many actions, since when."""
+def log_title(log: Log, state: State, *, is_replay: bool = False) -> list[Cell]:
+    """How many actions, since when; in a replay also what happened, up to when."""
+    if is_replay:
+        count = f"{log.total} entr{'y' if log.total == 1 else 'ies'}"
+        return [("log", "strong"), (f"   {count} up to {_clock(state.taken_at)}", "dim")]
     count = f"{log.total} action{'' if log.total == 1 else 's'}"
     if log.total > len(log):
         count = f"the last {len(log)} of {count}"
@@ -47,11 +50,11 @@ def log_title(log: Log, state: State) -> list[Cell]:
 
 
 def log_lines(
-    log: Log, keys: Sequence[tuple[str, str]], width: int, room: int, skip: int = 0
+    log: Log, keys: Sequence[tuple[str, str]] | None, width: int, room: int, skip: int = 0
 ) -> list[list[Cell]]:
     """The tab in at most `room` lines, without the `skip` newest entries.
 
-    `keys` act on processes: each with the word for what it does.
+    `keys` act on processes: each with the word for what it does; None in a replay.
     """
     if room <= 0:
         return []
@@ -126,7 +129,7 @@ def _figure_cells(entry: Entry, plan: Plan, *, is_newest: bool) -> list[Cell]:
     cells: list[Cell] = [
         (_clock(entry.at), "dim"),
         (" " + fit(entry.action, 6), head),
-        (str(entry.pid).rjust(9), "text" if is_newest else "dim"),
+        (str(entry.pid or "").rjust(9), "text" if is_newest else "dim"),
     ]
     if plan.name_width:
         cells += [("  ", "dim"), (fit(visible(entry.name), plan.name_width), number)]
@@ -191,8 +194,10 @@ def _more(older: int, newer: int) -> list[Cell]:
     return cells
 
 
-def _empty_lines(keys: Sequence[tuple[str, str]]) -> list[list[Cell]]:
+def _empty_lines(keys: Sequence[tuple[str, str]] | None) -> list[list[Cell]]:
     """What is missing, and the keys that fill it."""
+    if keys is None:
+        return [[(" Nothing was done or noted up to here.", "dim")]]
     if not keys:
         return [[(" memtop acts on no process: it was started with --read-only.", "dim")]]
     words: list[Cell] = [(" Nothing has been done to any process.  ", "dim")]

@@ -19,6 +19,7 @@ from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 
 BAR_FULL, BAR_TRACK, BAR_CLAIM = "━", "─", "╌"
+RECORDING = "● rec"
 URGENT_S = 600.0
 LEAST_NAME = 8
 SORT_WORDS = {"rate": "growth", "rss": "memory", "cpu": "CPU", "pid": "PID", "name": "name"}
@@ -41,7 +42,10 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the second line says besides: filter, paused since when, a message, an action."""
+    """What the second line says besides: filter, paused since when, a message, an action.
+
+    `recording` is the path of the file that is written, empty if none is.
+    """
 
     matched: int = 0
     filter: str = ""
@@ -50,6 +54,7 @@ class Notice:
     message: str = ""
     warning: bool = False
     progress: Progress | None = None
+    recording: str = ""
 
 
 def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
@@ -66,7 +71,7 @@ def head_cells(state: State, row: Row | None, width: int) -> list[Cell]:
         left.append(host)
     used = limit.measured.current_bytes
     middle = _use_cells(used, limit.limit_bytes, limit, width)
-    return _spread(left, middle, _pace_cells(limit, width), width)
+    return spread(left, middle, _pace_cells(limit, width), width)
 
 
 def limit_name(cgroup: Cgroup) -> str:
@@ -94,7 +99,7 @@ def _host_cells(state: State, limit: Limit | None, width: int) -> list[Cell]:
     right = _rate_cells(host.rate_bytes_s, narrow=width < 96)
     if host.eta_s is not None:
         right += _full_cells(host.eta_s, width)
-    return _spread(left, _use_cells(used, total, None, width), right, width)
+    return spread(left, _use_cells(used, total, None, width), right, width)
 
 
 def _use_cells(used: int | None, total: int | None, limit: Limit | None, width: int) -> list[Cell]:
@@ -197,6 +202,9 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
         extras.append([(f"≡ {many} group{'s' if many > 1 else ''} of many", "rising")])
     if kills := oom_kills(state):
         extras.append([(f"{kills} OOM kill{'s' if kills > 1 else ''}", "leak")])
+    recording = _recording_cells(notice.recording, width) if notice.recording else []
+    if recording:
+        extras.append(recording)
     closed = sum(row.rights == () for row in living)
     if closed and width >= 96:
         extras.append([(f"{closed:,}", "text"), (" closed to memtop", "dim")])
@@ -206,11 +214,26 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     if (notice.message or notice.progress) and width_of(left) + width_of(right) + 5 > width:
         left = []  # what is said is read in full; the count comes back in a moment
     room = width - 2 - width_of(left) - width_of(right) - 2
+    least = [extra[:1] if extra is recording else extra for extra in extras]
+    crowded = sum(width_of(extra) + 3 for extra in least) > room
+    if recording and crowded and right[0][0] == order_words(view):
+        room += width_of(right[:1])  # that it records is less known than how rows are ordered
+        right = right[1:]
     for extra in extras:
-        if (need := width_of(extra) + 3) <= room:
+        need = width_of(extra) + 3
+        if need > room and extra is recording:
+            need = width_of(extra := extra[:1]) + 3  # the name goes before the sign does
+        if need <= room:
             left += [("   ", "dim"), *extra]
             room -= need
-    return _spread(left, [], right, width)
+    return spread(left, [], right, width)
+
+
+def _recording_cells(path: str, width: int) -> list[Cell]:
+    """That it is recorded, and where there is room to which file."""
+    name = visible(path.rpartition("/")[2])
+    most = 40 if width >= 112 else 20
+    return [(RECORDING, "accent"), (" " + fit(name, min(most, cell_width(name))), "dim")]
 
 
 def oom_kills(state: State) -> int:
@@ -245,12 +268,16 @@ def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[C
         return [(f"paused {at}", "accent"), *word, ("   " + time, "text")]
     if width < 60:
         return [(time, "text")]
-    order = f"{LAYOUT_WORDS[view.layout]} {SORT_WORDS.get(view.sort, view.sort)}"
-    pieces: list[Cell] = [(order, "dim")]
+    pieces: list[Cell] = [(order_words(view), "dim")]
     if width >= 112:
         interval = f"{state.interval_s:g} s"
         pieces += [(f"   {interval}   watched {units.duration(state.watched_s)}", "dim")]
     return [*pieces, ("   " if width >= 96 else "  ", "dim"), (time, "text")]
+
+
+def order_words(view: View) -> str:
+    """How the rows are laid out and ordered: `tree by growth`."""
+    return f"{LAYOUT_WORDS[view.layout]} {SORT_WORDS.get(view.sort, view.sort)}"
 
 
 def _progress_cells(progress: Progress, width: int) -> list[Cell]:
@@ -308,10 +335,10 @@ def key_cells(
     for index, (key, word, _) in enumerate(shown):
         left += [(" " * gap if index else "", "dim"), (key, "accent"), (f" {word}", "dim")]
     right = [(cost, "faint")] if width >= 60 else []
-    return _spread(left, [], right, width)
+    return spread(left, [], right, width)
 
 
-def _spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int) -> list[Cell]:
+def spread(left: list[Cell], middle: list[Cell], right: list[Cell], width: int) -> list[Cell]:
     """Left, middle and right parts over a line with a margin of one; middle goes first if tight."""
     inner = max(0, width - 2)
     if width_of(left) + width_of(middle) + width_of(right) + 2 > inner:

@@ -89,6 +89,10 @@ class Recent(Generic[Kept]):
         """The processes, the one that was looked into last at the end."""
         return self._known
 
+    def forget(self, identity: Identity) -> None:
+        """Nothing is known of a process any more."""
+        self._known.pop(identity, None)
+
     def of(self, identity: Identity) -> Kept:
         """What is known of a process; the one that was looked into least lately is forgotten."""
         known = self._known.pop(identity, None) or self._make()

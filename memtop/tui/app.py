@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rich.console import RenderableType
 from textual import events
@@ -25,14 +26,18 @@ from textual.screen import Screen
 from memtop.model.query import View
 from memtop.model.state import State
 from memtop.model.tracker import Tracker
-from memtop.probe.sample import Wanted
+from memtop.probe.sample import Identity, Wanted
 from memtop.probe.source import Source
 from memtop.tui import keys, themes
 from memtop.tui.messages import Sampled, SamplingFailed
 from memtop.tui.paint import narrowed
 from memtop.tui.sampler import Sampler
 from memtop.tui.screens.main import MainScreen
+from memtop.tui.tape import Tape
 from memtop.tui.terminal import TerminalDriver
+
+if TYPE_CHECKING:
+    from memtop.recording.session import Session
 
 LEAVE_WITHIN_S = 0.8  # after a signal
 WAIT_WITHIN_S, WAIT_EVERY_S = 3.0, 0.02  # for an action, after q
@@ -46,11 +51,31 @@ def _commands() -> type[Provider]:
     return MemtopCommands
 
 
+def _record_to(interval_s: float, root: str | None, path: str) -> Session:
+    """A recording at `path`; what records is imported when somebody wants it."""
+    from memtop.recording.session import beside_screen
+
+    return beside_screen(path, interval_s, root)
+
+
+class Feeder(Protocol):
+    """What the states come from: a thread that `wanted` tells what is looked at."""
+
+    wanted: Wanted
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, and give the source back."""
+
+
 class MemtopApp(App[None]):
     """memtop on a terminal.
 
-    It gets the state of the first sample, so that the first frame has data. With `sampling` off
-    (tests, pictures) states come through `feed`.
+    It gets the state of the first sample, so that the first frame has data, and a `session` if all
+    is to be recorded from the beginning. With `sampling` off (tests, pictures) states come through
+    `feed`.
     """
 
     CSS_PATH = "app.tcss"
@@ -59,6 +84,7 @@ class MemtopApp(App[None]):
     COMMAND_PALETTE_BINDING = "colon"
     ALLOW_SELECT = False
     COMMANDS = {_commands}
+    WHERE: keys.Where = "live"
     BINDINGS = [*keys.quit_binding(), Binding("ctrl+q", "quit", show=False)]
 
     def __init__(
@@ -76,6 +102,7 @@ class MemtopApp(App[None]):
         is_guest: bool = False,
         portrait_root: str | None = None,
         rebind: Mapping[str, str] | None = None,
+        session: Session | None = None,
     ) -> None:
         super().__init__(driver_class=TerminalDriver if sampling else None)
         for made in themes.themes():
@@ -90,21 +117,32 @@ class MemtopApp(App[None]):
         self.portrait_root = portrait_root
         self.config_file: str | None = None
         self.mask: tuple[re.Pattern[str], ...] = ()
-        self.key_table = keys.rebound(rebind or {}, read_only=read_only)
+        self.key_table = keys.rebound(rebind or {}, read_only=read_only, where=self.WHERE)
         if rebind:
             self.set_keymap(dict(rebind))
         self.failure: Exception | None = None
-        self._main = MainScreen(state, view, is_guest=is_guest)
+        self._main = self.first_screen(state, view, is_guest=is_guest)
         self._is_quitting = False
         self._sampling, self._interval_s = sampling, interval_s
         self._tracker = tracker
         self._source = source
-        self._sampler = Sampler(
-            source,
-            tracker,
-            interval_s,
+        self.tape = Tape(partial(_record_to, interval_s, portrait_root), session)
+        self.tape.post = self._main.post_message
+        self._sampler = self.feeder()
+
+    def first_screen(self, state: State, view: View, *, is_guest: bool) -> MainScreen:
+        """The screen with the table; it begins with a state."""
+        return MainScreen(state, view, is_guest=is_guest)
+
+    def feeder(self) -> Feeder:
+        """The thread that samples."""
+        return Sampler(
+            self._source,
+            self._tracker,
+            self._interval_s,
             post=lambda fresh: self.post_message(Sampled(fresh)),
             failed=lambda error: self.post_message(SamplingFailed(error)),
+            tape=self.tape,
         )
 
     def get_default_screen(self) -> MainScreen:
@@ -147,11 +185,15 @@ class MemtopApp(App[None]):
     def look(self, wanted: Wanted) -> None:
         """Tell the sampler what is looked at."""
         self._sampler.wanted = wanted
+        cursor = self._main.table.cursor
+        self.tape.selected = cursor if isinstance(cursor, Identity) else None
 
     def feed(self) -> None:
         """Take one sample now and show it; for tests and pictures, instead of the thread."""
-        wanted = self._tracker.ask(self._main.wanted())
-        self._main.show_state(self._tracker.feed(self._source.sample(wanted)))
+        wanted = self.tape.wanted(self._tracker.ask(self._main.wanted()))
+        state = self._tracker.feed(self._source.sample(wanted))
+        self.tape.take(state)
+        self._main.show_state(state)
 
     async def settle(self) -> None:
         """Wait until nothing is done to processes, or read of them, any more; for pictures.

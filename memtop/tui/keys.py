@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from textual.binding import Binding, BindingType
 
 from memtop.actions.table import ACTIONS
+
+Where = Literal["live", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """One thing to do. `label` is how the keys are written; `footer` its word there, if any.
 
-    One that `acts` changes processes: with --read-only it does not exist.
+    One that `acts` changes processes: with --read-only it does not exist. `only`: it exists only
+    over living processes, or only in a replay; `replay_keys` are others that it has there.
     """
 
     id: str
@@ -30,9 +34,55 @@ class Key:
     footer: str = ""
     stays: bool = False
     acts: bool = False
+    only: Where | None = None
+    replay_keys: str = ""
 
 
-SECTIONS = ("Move", "See", "Keep", "Act")
+SECTIONS = ("Move", "Replay", "See", "Keep", "Act")
+
+REPLAY_KEYS: tuple[Key, ...] = (
+    Key("play", "p", "p", "play", "play, and pause", "Replay", "play", only="replay"),
+    Key("back", "comma", ",", "step(-1)", "one sample back", "Replay", only="replay"),
+    Key("step", "full_stop", ".", "step(1)", "one sample on", "Replay", only="replay"),
+    Key("slower", "less_than_sign", "<", "speed(-1)", "half the speed", "Replay", only="replay"),
+    Key(
+        "faster",
+        "greater_than_sign",
+        ">",
+        "speed(1)",
+        "twice the speed, up to ×1024",
+        "Replay",
+        only="replay",
+    ),
+    Key(
+        "previous_event",
+        "left_curly_bracket",
+        "{",
+        "event(-1)",
+        "mark, action, OOM kill or leak before",
+        "Replay",
+        only="replay",
+    ),
+    Key(
+        "next_event",
+        "right_curly_bracket",
+        "}",
+        "event(1)",
+        "the next one",
+        "Replay",
+        only="replay",
+    ),
+    Key(
+        "jump",
+        "colon",
+        ":",
+        "jump",
+        "go to a time, a mark, end, oom, rise, …",
+        "Replay",
+        "go to",
+        only="replay",
+    ),
+)
 
 KEYS: tuple[Key, ...] = (
     Key("up", "up,k", "↑ k", "move(-1)", "one row up", "Move"),
@@ -47,6 +97,7 @@ KEYS: tuple[Key, ...] = (
     Key("next_tab", "tab", "Tab", "tab(1)", "next pane of the detail", "Move"),
     Key("previous_tab", "shift+tab", "S-Tab", "tab(-1)", "previous pane", "Move"),
     Key("escape", "escape", "Esc", "escape", "one level up: action, detail, filter, tags", "Move"),
+    *REPLAY_KEYS,
     Key("filter", "slash,f4", "/", "filter", "filter as you type", "See", "filter", stays=True),
     Key("sort", "s,f6", "s", "choose_sort", "sort by …", "See", "sort"),
     Key("invert", "I", "I", "invert", "turn the order round", "See"),
@@ -92,7 +143,16 @@ KEYS: tuple[Key, ...] = (
         "why",
     ),
     Key("follow", "F", "F", "follow", "follow this process", "See"),
-    Key("pause", "p", "p", "pause", "pause the view; sampling goes on", "See", "pause"),
+    Key(
+        "pause",
+        "p",
+        "p",
+        "pause",
+        "pause the view; sampling goes on",
+        "See",
+        "pause",
+        only="live",
+    ),
     Key(
         "longer",
         "right_square_bracket",
@@ -120,6 +180,10 @@ KEYS: tuple[Key, ...] = (
         "Keep",
         "since",
     ),
+    Key("mark", "m", "m", "mark", "mark this moment on all charts", "Keep", "mark"),
+    Key(
+        "record", "R", "R", "record", "record to a file; again: end", "Keep", "record", only="live"
+    ),
     Key("copy_row", "y", "y", "copy_row", "copy the row", "Keep"),
     Key("copy_report", "Y", "Y", "copy_report", "copy the report", "Keep"),
     Key("save", "w", "w", "save", "save picture and report", "Keep", "save"),
@@ -136,7 +200,15 @@ KEYS: tuple[Key, ...] = (
         acts=True,
     ),
     Key("signal", "K,f9", "K", "signal", "send a signal: asks first", "Act", "signal", acts=True),
-    Key("palette", "colon,ctrl+p", ":", "palette", "every command by name", "Keep"),
+    Key(
+        "palette",
+        "colon,ctrl+p",
+        ":",
+        "palette",
+        "every command by name",
+        "Keep",
+        replay_keys="ctrl+p",
+    ),
     Key("help", "question_mark,f1", "?", "help", "this help", "Keep", "help", stays=True),
     Key("quit", "q,ctrl+c,f10", "q", "quit", "quit", "Keep", "quit", stays=True),
 )
@@ -154,10 +226,31 @@ FOOTER_ORDER = (
     "view",
     "pause",
     "save",
+    "mark",
+    "record",
     "signal",
     "baseline",
     "help",
     "quit",
+)
+# In a replay what moves the time cursor goes first; keys that belong together have one word.
+REPLAY_FOOTER = (
+    ("play", ""),
+    ("back step", "step"),
+    ("previous_event next_event", "event to event"),
+    ("jump", ""),
+    ("detail", ""),
+    ("slower faster", "speed"),
+    ("shorter longer", "window"),
+    ("mark", ""),
+    ("filter", ""),
+    ("sort", ""),
+    ("diagnose", ""),
+    ("anatomy", ""),
+    ("objects", ""),
+    ("save", ""),
+    ("help", ""),
+    ("quit", ""),
 )
 # While the inside of a process is on show, by tab: other keys in other words.
 INSIDE_FOOTERS = {
@@ -253,14 +346,46 @@ _WRITTEN = {
 ACTING = frozenset(key.action.partition("(")[0] for key in KEYS if key.acts)
 
 
-def rebound(changes: Mapping[str, str], *, read_only: bool = False) -> tuple[Key, ...]:
+def table_of(where: Where = "live") -> tuple[Key, ...]:
+    """The keys that there are over living processes, or in a replay."""
+    made = (key for key in KEYS if key.only in (None, where))
+    if where == "live":
+        return tuple(made)
+    return tuple(
+        replace(key, keys=key.replay_keys, label=_label(key.replay_keys))
+        if key.replay_keys
+        else key
+        for key in made
+    )
+
+
+def in_replay(changes: Mapping[str, str]) -> dict[str, str]:
+    """Keys for some bindings without those that mean something of its own in a replay."""
+    taken = {
+        one
+        for key in REPLAY_KEYS
+        for one in changes.get(key.id, key.keys).split(",")
+        if key.only == "replay"
+    }
+    made: dict[str, str] = {}
+    for id_, pressed in changes.items():
+        is_own = any(key.id == id_ for key in REPLAY_KEYS)
+        left = [one for one in pressed.split(",") if is_own or one not in taken]
+        if left:
+            made[id_] = ",".join(left)
+    return made
+
+
+def rebound(
+    changes: Mapping[str, str], *, read_only: bool = False, where: Where = "live"
+) -> tuple[Key, ...]:
     """The table with other keys for some bindings, and their labels; read-only none that acts."""
     return tuple(
         replace(key, keys=changes[key.id], label=_label(changes[key.id]))
         if key.id in changes
         else key
-        for key in KEYS
-        if not (read_only and key.acts)
+        for key in table_of(where)
+        if not (key.acts and (read_only or where == "replay"))
     )
 
 
@@ -271,7 +396,7 @@ def _label(pressed: str) -> str:
     return first.upper() if re.fullmatch(r"f\d+", first) else first
 
 
-def bindings() -> list[BindingType]:
+def bindings(where: Where = "live") -> list[BindingType]:
     """The table as Textual bindings.
 
     They have priority, so that keys which arrive together (pasted, or over a slow line) act one
@@ -279,7 +404,7 @@ def bindings() -> list[BindingType]:
     """
     return [
         Binding(key.keys, key.action, key.help, show=False, id=key.id, priority=True)
-        for key in KEYS
+        for key in table_of(where)
         if key.id != "quit"
     ]
 
@@ -293,12 +418,21 @@ def quit_binding() -> list[BindingType]:
     ]
 
 
-def footer(table: Sequence[Key] = KEYS, tab: str = "") -> list[tuple[str, str, bool]]:
+def footer(
+    table: Sequence[Key] = KEYS, tab: str = "", where: Where = "live"
+) -> list[tuple[str, str, bool]]:
     """Key, word and whether it always stays, in order of use; those for a `tab` on show."""
     by_id = {key.id: key for key in table}
     order = INSIDE_FOOTERS.get(tab) or tuple((id_, "") for id_ in FOOTER_ORDER)
-    shown = [(by_id[id_], word) for id_, word in order if id_ in by_id]
-    return [(key.label, word or key.footer, key.stays) for key, word in shown]
+    if where == "replay":
+        order = REPLAY_FOOTER
+    made = []
+    for ids, word in order:
+        shown = [by_id[id_] for id_ in ids.split() if id_ in by_id]
+        if shown:
+            label = " ".join(key.label for key in shown)
+            made.append((label, word or shown[0].footer, shown[0].stays))
+    return made
 
 
 def acting(table: Sequence[Key] = KEYS) -> tuple[tuple[str, str], ...]:

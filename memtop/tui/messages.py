@@ -9,9 +9,12 @@ from textual.message import Message
 from memtop.model.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memtop.actions.result import Plan, Result
     from memtop.anatomy.objects import Objects
     from memtop.anatomy.result import Anatomy, QuickArenas
+    from memtop.recording.session import Added
     from memtop.render.sight import Progress
     from memtop.tui.job import Job
     from memtop.tui.reading import Reading
@@ -95,3 +98,19 @@ class Answered(Message):
     ) -> None:
         super().__init__()
         self.reading, self.answer, self.error = reading, answer, error
+
+
+class Taped(Message):
+    """Recording has begun (at `path`) or ended (None), in words."""
+
+    def __init__(self, path: str | None, words: str, *, warning: bool = False) -> None:
+        super().__init__()
+        self.path, self.words, self.warning = path, words, warning
+
+
+class NewMarks(Message):
+    """What others have added to the file that is being recorded, or was in it before."""
+
+    def __init__(self, events: Sequence[Added]) -> None:
+        super().__init__()
+        self.events = events

@@ -7,6 +7,8 @@ import asyncio
 import sys
 import time
 import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from memtop.config import Config, unknown_keys
 from memtop.errors import MemtopError, UsageError
@@ -18,7 +20,11 @@ from memtop.probe.own import is_guest
 from memtop.probe.source import Source
 from memtop.tui.app import MemtopApp
 from memtop.tui.keys import KEYS, PRESETS
+from memtop.tui.tape import Ended
 from memtop.tui.terminal import as_it_was
+
+if TYPE_CHECKING:
+    from memtop.recording.session import Session
 
 
 def _app(
@@ -29,6 +35,7 @@ def _app(
     options: argparse.Namespace,
     *,
     sampling: bool,
+    session: Session | None = None,
 ) -> MemtopApp:
     return MemtopApp(
         source,
@@ -42,11 +49,12 @@ def _app(
         read_only=options.read_only,
         is_guest=source.live and is_guest(),
         portrait_root=None if options.fake else options.procfs,
-        rebind=_rebindings(options.settings),
+        rebind=rebindings(options.settings),
+        session=session,
     )
 
 
-def _rebindings(settings: Config) -> dict[str, str]:
+def rebindings(settings: Config) -> dict[str, str]:
     """The keys of the preset, and over them those of the file; an unknown binding is an error."""
     if error := unknown_keys(settings, [key.id for key in KEYS]):
         raise error
@@ -54,12 +62,25 @@ def _rebindings(settings: Config) -> dict[str, str]:
 
 
 def run_screen(
-    source: Source, tracker: Tracker, state: State, view: View, options: argparse.Namespace
-) -> int:
-    """Run until somebody quits; the terminal is as it was then, whatever happened."""
-    app = _app(source, tracker, state, view, options, sampling=True)
+    source: Source,
+    tracker: Tracker,
+    state: State,
+    view: View,
+    options: argparse.Namespace,
+    session: Session | None = None,
+) -> Sequence[Ended]:
+    """Run until somebody quits; the terminal is as it was then, whatever happened.
+
+    `session` is a recording that is to be made from the beginning. Returns those that were made.
+    """
+    app = _app(source, tracker, state, view, options, sampling=True, session=session)
     app.config_file = options.config
     app.mask = options.settings.mask
+    return run_app(app, options)
+
+
+def run_app(app: MemtopApp, options: argparse.Namespace) -> Sequence[Ended]:
+    """Run an app on the terminal, as `run_screen` does."""
     try:
         with as_it_was():
             app.run(mouse=not options.no_mouse)
@@ -71,7 +92,7 @@ def run_screen(
         raise app.failure
     if app.failure is not None:
         raise _own_failure(app.failure)
-    return 0
+    return app.tape.ended
 
 
 def _own_failure(error: Exception) -> MemtopError:
@@ -97,6 +118,19 @@ def run_screenshot(
     out: str,
 ) -> int:
     """Write a picture of the screen to `out`; its ending says which kind."""
+    size, kind = picture_of(options, out)
+    app = _app(source, tracker, state, view, options, sampling=False)
+    try:
+        picture = asyncio.run(_take(app, size, kind, options))
+    finally:
+        app.stop()
+        source.close()
+    write_picture(picture, kind, out, options)
+    return 0
+
+
+def picture_of(options: argparse.Namespace, out: str) -> tuple[tuple[int, int], str]:
+    """Width and height of a picture, and its kind; UsageError if they make no sense."""
     try:
         width, _, height = options.size.lower().partition("x")
         size = (int(width), int(height))
@@ -107,17 +141,27 @@ def run_screenshot(
     kind = out.rpartition(".")[2].lower()
     if kind not in ("svg", "png", "txt"):
         raise UsageError(f"{out} ends neither in .svg nor .png nor .txt")
+    return size, kind
+
+
+def write_picture(picture: str, kind: str, out: str, options: argparse.Namespace) -> None:
+    """Write what was taken, and say where it is."""
     from memtop.render.picture import as_bytes
 
-    app = _app(source, tracker, state, view, options, sampling=False)
-    try:
-        picture = asyncio.run(_take(app, size, kind, options))
-    finally:
-        app.stop()
-        source.close()
     create(out, as_bytes(picture, kind), force=options.force)
     print(out, file=sys.stderr)
-    return 0
+
+
+async def press(app: MemtopApp, size: tuple[int, int], kind: str, keys: Sequence[str]) -> str:
+    """Run an app without a terminal: press the keys, and take its picture."""
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+            await app.settle()
+        await pilot.pause()
+        return app.picture(kind)
 
 
 async def _take(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from memtop.anatomy.objects import Objects
 from memtop.anatomy.result import Anatomy
+from memtop.kept import looks_of, verdict_from
 from memtop.model import forest
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
@@ -111,31 +112,14 @@ def conclude(gathered: Gathered, asked: Identity) -> Concluded:
     evidence, findings = verdict_of(gathered.evidences)
     state, pid = gathered.state, findings[0].pid or evidence.subject.pid
     whose = next((one for one in state.with_pid(pid) if state.rows[one].ended_at is None), None)
-    watched_s = evidence.watch.seconds if evidence.watch is not None else gathered.seconds
-    verdict = Verdict(
-        findings,
-        evidence.now,
-        watched_s,
-        *_looks(evidence),
-        processes=evidence.tree_processes,
-        asked=True,
-    )
-    return Concluded(verdict, whose, failure)
+    return Concluded(verdict_from(gathered, evidence, findings), whose, failure)
 
 
 def _verdict(state: State, evidence: Evidence) -> Verdict:
     from memtop.diagnosis.diagnosis import diagnose
 
     watched_s = evidence.watch.seconds if evidence.watch is not None else state.watched_s
-    return Verdict(diagnose(evidence), state.taken_at, watched_s, *_looks(evidence))
-
-
-def _looks(evidence: Evidence) -> tuple[int, float]:
-    """How many looks inside there were, and how far apart."""
-    first, last = evidence.first, evidence.last
-    if first is None or last is None:
-        return int(first is not None or last is not None), 0.0
-    return 2, last.taken_at - first.taken_at
+    return Verdict(diagnose(evidence), state.taken_at, watched_s, *looks_of(evidence))
 
 
 def _around(state: State, identity: Identity, before: State | None) -> Around:

@@ -257,8 +257,9 @@ async def test_help(app, look, key, size):
             before = screen.text
             await screen.press("pagedown")
             seen += screen.text
-        for one in keys.KEYS:
+        for one in keys.table_of("live"):
             assert one.help[: size[0] - 12] in seen
+        assert "twice the speed" not in seen  # that is of a replay
         await screen.press("escape")
         assert "PID PROCESS" in screen.text
 
@@ -282,13 +283,17 @@ async def test_ctrl_c_quits_from_anywhere(app, look):
 
 
 def test_every_key_is_bound_once():
-    """No two entries of the table share a key; ids are unique; the footer names known ones."""
-    every = [key for entry in keys.KEYS for key in entry.keys.split(",")]
+    """No two entries share a key over living processes, nor in a replay; ids are unique; the
+    footers name known ones."""
+    for where in ("live", "replay"):
+        table = keys.table_of(where)
+        every = [key for entry in table for key in entry.keys.split(",")]
+        assert len(every) == len(set(every))
     ids = [entry.id for entry in keys.KEYS]
 
-    assert len(every) == len(set(every))
     assert len(ids) == len(set(ids))
     assert set(keys.FOOTER_ORDER) <= set(ids)
+    assert {id_ for pair, _ in keys.REPLAY_FOOTER for id_ in pair.split()} <= set(ids)
     assert {entry.section for entry in keys.KEYS} <= set(keys.SECTIONS)
 
 

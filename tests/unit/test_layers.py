@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,10 @@ FLOORS = [
         "reporting",
         "watching",
     },
-    {"listing", "noting", "observing"},
+    {"adding", "listing", "noting", "observing", "replaying"},
     {"console", "named", "sampling"},
     {"tui"},
-    {"reports"},
+    {"recalling", "reports"},
     {"kept"},
     {"actions", "evidence", "recording", "render"},
     {"diagnosis", "anatomy"},
@@ -55,7 +56,8 @@ def package_of(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -65,7 +67,7 @@ def imported(path: Path) -> set[str]:
             module = node.module or ""
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -18,6 +18,8 @@ from memtop.render.escape import fit
 from memtop.tui import keys
 from memtop.tui.widgets.lines import KeyBar, Lines, Roles
 
+LIVE_KEYS = keys.table_of("live")
+LEFT, RIGHT = ("Move", "Replay", "Keep"), ("See", "Act", "Filter")  # where there is room for two
 FILTER_HELP = (
     ("worker redis", "both words, in name or command"),
     ("python,uvicorn", "either of them"),
@@ -44,17 +46,17 @@ READING = (
 )
 
 
-def help_lines(width: int, table: Sequence[keys.Key] = keys.KEYS) -> list[list[Cell]]:
+def help_lines(width: int, table: Sequence[keys.Key] = LIVE_KEYS) -> list[list[Cell]]:
     """The help in as many columns as fit."""
-    blocks = [_key_block(section, table) for section in keys.SECTIONS]
-    blocks.append([[("Filter", "strong")], *([_pair(k, 19, t) for k, t in FILTER_HELP])])
+    blocks = {section: _key_block(section, table) for section in keys.SECTIONS}
+    blocks["Filter"] = [[("Filter", "strong")], *([_pair(k, 19, t) for k, t in FILTER_HELP])]
     reading: list[list[Cell]] = [[("How to read", "strong")]]
     reading += [[(" " + fit(sign, 9), role), (text, "dim")] for sign, role, text in READING]
-    blocks.append(reading)
     if width < 110:
-        return [line for block in blocks if block for line in [*block, []]]
-    left = [*blocks[0], [], *blocks[2]]
-    right = [*blocks[1], [], *([*blocks[3], []] if blocks[3] else []), *blocks[4]]
+        every = [*blocks.values(), reading]
+        return [line for block in every if block for line in [*block, []]]
+    left = [line for name in LEFT if blocks[name] for line in [*blocks[name], []]][:-1]
+    right = [line for name in RIGHT if blocks[name] for line in [*blocks[name], []]][:-1]
     half = 56
     lines = []
     for index in range(max(len(left), len(right))):
@@ -62,7 +64,7 @@ def help_lines(width: int, table: Sequence[keys.Key] = keys.KEYS) -> list[list[C
         second = right[index] if index < len(right) else []
         used = sum(len(text) for text, _ in first)
         lines.append([*first, (" " * max(1, half - used), "dim"), *second])
-    return [*lines, [], *blocks[5]]
+    return [*lines, [], *reading]
 
 
 def _key_block(section: str, table: Sequence[keys.Key]) -> list[list[Cell]]:
@@ -79,7 +81,7 @@ class HelpText(Roles, ScrollView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay it out anew."""
-        table = getattr(self.app, "key_table", keys.KEYS)
+        table = getattr(self.app, "key_table", LIVE_KEYS)
         self.text_lines = help_lines(self.size.width, table)
         self.virtual_size = Size(self.size.width, len(self.text_lines))
         self.refresh()

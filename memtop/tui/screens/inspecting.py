@@ -12,10 +12,10 @@ from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait, read_portrait
 from memtop.probe.sample import Identity
 from memtop.render.cells import group_of, worst_of
-from memtop.render.chart import Mark
 from memtop.render.counted import Counted
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
+from memtop.render.passage import Passage
 from memtop.render.tabs import LOG, OBJECTS
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
@@ -41,6 +41,10 @@ class Inspecting(Screen[None]):
     def reasons_of(self, row: Row, group: Group | None) -> Reasons:
         """Why a process has so much memory, or a group; who finds out knows."""
         raise NotImplementedError
+
+    def passage_of(self, row: Row, group: Group | None) -> Passage | None:
+        """In a replay what the recording knows of the memory of a process or group."""
+        return None
 
     @property
     def pane(self) -> DetailPane:
@@ -101,6 +105,7 @@ class Inspecting(Screen[None]):
             inside=self.inside_of(row) if group is None else None,
             counted=self.counted_of(row) if group is None and self.pane.tab == OBJECTS else None,
             reasons=self.reasons_of(row, group) if self.pane.tab != LOG else None,
+            passage=self.passage_of(row, group),
         )
 
     def _read(self, root: str, identity: Identity) -> None:
@@ -112,10 +117,14 @@ class Inspecting(Screen[None]):
         self.pane.take(portrait)
         self._show_pane()
 
-    def mark(self, text: str, whose: set[Identity]) -> None:
-        """Put a mark on the charts of processes, at the moment on show."""
-        for identity in whose:
-            self.pane.marks.setdefault(identity, []).append(Mark(self._shown.taken_at, text))
+    @property
+    def moment(self) -> float:
+        """Now, by the clock of the samples; who takes the samples knows."""
+        raise NotImplementedError
+
+    def mark(self, text: str, whose: set[Identity] | None, *, at: float | None = None) -> None:
+        """Put a mark on the charts of processes, or of all (None); it is of now."""
+        self.pane.marks.add(self.moment if at is None else at, text, whose)
         self._show_pane()
 
     def keep(self, entry: Entry) -> None:

@@ -43,9 +43,7 @@ class Keeping(Screen[None]):
 
     def action_save(self) -> None:
         """Picture and report as files; says where they are."""
-        taken = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._shown.taken_at))
-        host = re.sub(r"[^A-Za-z0-9.-]", "_", self._shown.host.name)[:60]
-        name = f"memtop-{host}-{taken}"
+        name = file_name(self._shown, self._shown.taken_at)
         picture: str = self.app.picture("svg")  # type: ignore[attr-defined]
         try:
             where = create_somewhere(f"{name}.svg", picture.encode("utf-8", "replace"))
@@ -57,3 +55,10 @@ class Keeping(Screen[None]):
 
     def _report(self) -> str:
         return report_text(self._shown, self._view, self._arrangement)
+
+
+def file_name(state: State, at: float) -> str:
+    """What a file is called that nobody has named: by the host and a moment; without an ending."""
+    taken = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+    host = re.sub(r"[^A-Za-z0-9.-]", "_", state.host.name)[:60]
+    return f"memtop-{host}-{taken}"

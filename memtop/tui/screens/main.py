@@ -20,12 +20,13 @@ from memtop.model.limits import headroom_bytes
 from memtop.model.query import Arrangement, View, arrange
 from memtop.model.state import State
 from memtop.probe.sample import Identity, Wanted
-from memtop.render.cells import heading_cells
+from memtop.render.cells import Cell, heading_cells
 from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.arranging import Arranging
 from memtop.tui.screens.diagnosing import Diagnosing
 from memtop.tui.screens.keeping import Keeping
+from memtop.tui.screens.marking import Marking
 from memtop.tui.screens.signalling import Signalling
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.filterbar import FilterBar
@@ -44,7 +45,7 @@ TEAM_READ, TEAM_EVERY_TICKS = 200, 20
 GROWING_READ = 32  # write rates of this many growing rows are read, also out of sight
 
 
-class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
+class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
     """The table with its summary and keys."""
 
     BINDINGS = [
@@ -115,6 +116,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         if not self._is_ready:
             return
         self.note(state)
+        self.note_happenings(state)
         if self._is_behind:
             return
         if self._paused:
@@ -203,17 +205,24 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         width, state = max(1, self.app.size.width), self._state
         lines = [
             head_cells(state, self._selected(), width),
-            view_cells(state, self._view, self._notice(), width),
+            self.second_line(self._notice(), width),
         ]
         if self.has_class("-tiny"):
             del lines[0]
         self.query_one(Summary).show(lines)
         self.query_one(Headings).show([heading_cells(self.table.plan, self._view)])
-        own = state.rows.get(state.own) if state.own else None
-        cost = (own.rss_kib, own.cpu_percent) if own else (None, None)
         table = getattr(self.app, "key_table", keys.KEYS)
-        footer = keys.footer(table, self.inside_tab)
-        self.query_one(KeyBar).show([key_cells(footer, *cost, width)])
+        footer = keys.footer(table, self.inside_tab, getattr(self.app, "WHERE", "live"))
+        self.query_one(KeyBar).show([key_cells(footer, *self.cost(), width)])
+
+    def second_line(self, notice: Notice, width: int) -> list[Cell]:
+        """What is shown of how much, and what is said for a moment."""
+        return view_cells(self._state, self._view, notice, width)
+
+    def cost(self) -> tuple[float | None, float | None]:
+        """What memtop itself takes: KiB, and per cent of a CPU."""
+        own = self._state.rows.get(self._state.own) if self._state.own else None
+        return (own.rss_kib, own.cpu_percent) if own else (None, None)
 
     def _notice(self) -> Notice:
         message, warning, until = self._message
@@ -225,6 +234,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
             message=message if monotonic() < until else "",
             warning=warning,
             progress=self.progress(),
+            recording=self.recording_path or "",
         )
 
     def say(self, message: str, *, warning: bool = False, stays_s: float = MESSAGE_STAYS_S) -> None:
@@ -283,7 +293,7 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         """Type a filter: for types while they have the whole area, else for processes."""
         self.query_one(KeyBar).display = False
         if self.is_listing:
-            self.query_one(FilterBar).open(self.types_filter, plain=True)
+            self.query_one(FilterBar).open(self.types_filter, kind="types")
         else:
             self.query_one(FilterBar).open(self._view.filter.text)
 
@@ -296,14 +306,17 @@ class MainScreen(Arranging, Diagnosing, Signalling, Keeping):
         self.find_types(message.words)
 
     def action_end_filter(self, keep: bool) -> None:
-        """Back to the table, with the filter as it was typed or without one."""
+        """Back to the table, with the filter as it was typed or without one; or with a mark."""
         bar = self.query_one(FilterBar)
         typed = bar.read() if keep else EVERYTHING
         words = bar.text if keep else ""
         bar.close()
         self.query_one(KeyBar).display = True
         self.set_focus(self.table)
-        if bar.is_plain:
+        if bar.kind == "mark":
+            if keep:
+                self.take_mark(words)
+        elif bar.kind == "types":
             self.find_types(words)
         elif typed is not None and typed != self._view.filter:
             self._change(replace(self._view, filter=typed), sort=False)

@@ -70,6 +70,7 @@ class Signalling(Targeting):
         done = len(reached)
         others = [outcome for outcome in outcomes if outcome.outcome != "done"]
         self.mark(signals.NAMES[number], reached)
+        self.note_signal(signals.NAMES[number], reached)
         if len(outcomes) == 1:
             self.say(outcomes[0].reason, warning=bool(others))
         elif others:

@@ -24,8 +24,12 @@ class Targeting(Screen[None]):
         """Say something for a few seconds; the main screen knows where."""
         raise NotImplementedError
 
-    def mark(self, text: str, whose: set[Identity]) -> None:
+    def mark(self, text: str, whose: set[Identity] | None, *, at: float | None = None) -> None:
         """Put a mark on the charts of processes; the pane knows how."""
+        raise NotImplementedError
+
+    def note_signal(self, name: str, whose: set[Identity]) -> None:
+        """Note signals that were sent; whoever records knows how."""
         raise NotImplementedError
 
     def keep(self, entry: Entry) -> None:

@@ -10,13 +10,15 @@ from memtop.model.log import Log
 from memtop.model.state import Row, State
 from memtop.probe.portrait import Portrait
 from memtop.probe.sample import Identity
-from memtop.render.chart import WINDOWS_S, Mark
+from memtop.render.chart import WINDOWS_S
 from memtop.render.counted import Counted
 from memtop.render.detail import Detail, detail_lines, room_of
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
+from memtop.render.passage import Passage
 from memtop.render.tabs import LOG, TABS
 from memtop.tui.keys import KEYS, acting
+from memtop.tui.marks import Marks
 from memtop.tui.widgets.lines import Lines
 
 READ_AGAIN_S = 10.0
@@ -34,7 +36,7 @@ class DetailPane(Lines):
         self.tab, self.window = TABS[0], next(iter(WINDOWS_S))
         self.identity: Identity | None = None
         self._tabs: tuple[str, ...] = TABS
-        self.marks: dict[Identity, list[Mark]] = {}
+        self.marks = Marks()
         self.logbook = Log()
         self.skipped = 0  # so many of its newest entries are scrolled away
         self._portrait: Portrait | None = None
@@ -93,6 +95,7 @@ class DetailPane(Lines):
         inside: Inside | None = None,
         counted: Counted | None = None,
         reasons: Reasons | None = None,
+        passage: Passage | None = None,
     ) -> None:
         """Draw the pane for a row, or a group; `reading` says whether its portrait is to come."""
         width, height = max(10, self.size.width), max(3, self.size.height)
@@ -107,11 +110,12 @@ class DetailPane(Lines):
             window=self.window,
             portrait=self._portrait,
             loading=reading and self._portrait is None,
-            marks=tuple(self.marks.get(row.identity, ())),
+            marks=self.marks.of((row.identity,) if group is None else group.members),
             ascii_only=getattr(self.app, "ascii_only", False),
             log=self.logbook,
             skipped=self.skipped,
             acting=acting(getattr(self.app, "key_table", KEYS)),
+            passage=passage,
         )
         self._tabs = detail.tabs
         self.show(detail_lines(detail, width, height))

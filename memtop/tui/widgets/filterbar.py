@@ -1,9 +1,12 @@
 """The filter as it is typed: takes the place of the keys, says at once what is wrong.
 
-What finds types by name is plain words, which cannot be wrong.
+What finds types by name is plain words, which cannot be wrong; so is the text of a mark, which
+counts when Enter takes it.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,6 +17,9 @@ from textual.widgets import Input, Static
 from memtop.errors import FilterError
 from memtop.model.filter import Filter, parse
 
+Kind = Literal["filter", "types", "mark"]
+SIGNS: dict[Kind, str] = {"filter": "/", "types": "/", "mark": "mark"}
+HINTS: dict[Kind, str] = {"mark": "Enter marks the moment of m, Esc leaves"}
 EDITING = {
     "backspace": "delete_left",
     "delete": "delete_right",
@@ -47,7 +53,7 @@ class FilterBar(Horizontal):
             super().__init__()
             self.words = words
 
-    is_plain = False
+    kind: Kind = "filter"
 
     def compose(self) -> ComposeResult:
         """The slash, the input, what is wrong."""
@@ -55,10 +61,15 @@ class FilterBar(Horizontal):
         yield Input(id="text", select_on_focus=False)
         yield Static("", id="verdict", markup=False)
 
-    def open(self, text: str, *, plain: bool = False) -> None:
-        """Begin to type, with the filter in force; `plain`: words, and not a filter's language."""
-        self.display, self.is_plain = True, plain
-        self.query_one("#verdict", Static).update("")
+    def open(self, text: str, *, kind: Kind = "filter") -> None:
+        """Begin to type, with the filter in force; types and marks are words."""
+        self.display, self.kind = True, kind
+        sign = self.query_one("#slash", Static)
+        sign.update(SIGNS[kind])
+        sign.styles.width = len(SIGNS[kind]) + 1
+        verdict = self.query_one("#verdict", Static)
+        verdict.set_class(False, "-wrong")
+        verdict.update(HINTS.get(kind, ""))
         entry = self.query_one(Input)
         entry.value = text
         entry.cursor_position = len(text)
@@ -77,9 +88,9 @@ class FilterBar(Horizontal):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Try the filter at each key."""
         event.stop()
-        if not self.is_open:
+        if not self.is_open or self.kind == "mark":
             return
-        if self.is_plain:
+        if self.kind == "types":
             self.post_message(self.Typed(event.value))
             return
         verdict = self.query_one("#verdict", Static)
@@ -111,11 +122,15 @@ class FilterBar(Horizontal):
         The input would take it from its queue some turns later: what comes right behind it, Enter
         for one, would find a text without it.
         """
-        entry = self.query_one(Input)
-        if event.is_printable and event.character is not None:
-            entry.insert_text_at_cursor(event.character)
-        elif event.key in EDITING:
-            getattr(entry, f"action_{EDITING[event.key]}")()
-        else:
-            return False
-        return True
+        return type_into(self.query_one(Input), event)
+
+
+def type_into(entry: Input, event: events.Key) -> bool:
+    """Let a key type or edit; False if it does neither."""
+    if event.is_printable and event.character is not None:
+        entry.insert_text_at_cursor(event.character)
+    elif event.key in EDITING:
+        getattr(entry, f"action_{EDITING[event.key]}")()
+    else:
+        return False
+    return True

@@ -183,6 +183,10 @@ class ProcessTable(Roles, ScrollView, can_focus=True):
         super().notify_style_update()
         self._drawn.clear()
 
+    def forget(self) -> None:
+        """Nothing of what was drawn can be told from what is to come: time went back, or far."""
+        self._drawn.clear()
+
     def redraw(self) -> None:
         """Draw every line anew: tags, marks or columns changed."""
         if self._state is not None:
