@@ -39,8 +39,7 @@ def comparison_sheet(comparison: Comparison, pictures: Sequence[Picture] = ()) -
     ]
     sheet += _pairs(comparison)
     rest = sheet_of(after, pictures)
-    first = next((n for n, one in enumerate(rest) if isinstance(one, Head) and n), len(rest))
-    return [*sheet, Head(f"After: {after.name}"), *rest[2:first], *rest[first:]]
+    return [*sheet, Head("After"), *rest[2:]]
 
 
 def _named(report: Report) -> str:

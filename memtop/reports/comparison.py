@@ -1,7 +1,8 @@
 """Two recordings side by side, before and after a fix: who grew then, and whether it still does.
 
-PIDs differ between them, so processes are matched by role and name, groups by their label; of
-several that are called alike the one that grew most stands for all. Sizes in KiB, rates in KiB a
+PIDs differ between them, so processes are matched by role and name, groups by their label; the only
+main process or worker is matched whatever it is called. Of several that are called alike the one
+that grew most stands for all. Sizes in KiB, rates in KiB a
 second.
 """
 
@@ -23,6 +24,8 @@ ORDER: tuple[Outcome, ...] = (
 SAME = 0.8  # of a rate: no less is no change
 EXCLUDES = 0.5  # of the rate before: a plateau that excludes no more than that proves nothing
 LONGEST_KEY = 60
+NAMED_BY_ROLE = ("main", "worker")
+_Key = tuple[bool, str | None, str]
 
 
 class Pair(NamedTuple):
@@ -70,14 +73,24 @@ class Comparison:
 def compare(before: Report, after: Report) -> Comparison:
     """Match who is in them, and judge each pair."""
     old, new = _by_key(before), _by_key(after)
-    pairs = [_pair(key, old.get(key), new.get(key)) for key in {**old, **new}]
+    renamed = _renamed(old, new)
+    pairs = [_pair(key, one, new.pop(renamed.get(key, key), None)) for key, one in old.items()]
+    pairs += [_pair(key, None, one) for key, one in new.items()]
     pairs.sort(key=_order)
-    begins = before.first_at, after.first_at
-    swapped = None not in begins and begins[0] > begins[1]  # type: ignore[operator]
+    begin, end = before.first_at, after.last_at
+    swapped = begin is not None and end is not None and begin >= end
     return Comparison(before, after, tuple(pairs), swapped)
 
 
-_Key = tuple[bool, str | None, str]
+def _renamed(old: dict[_Key, Subject], new: dict[_Key, Subject]) -> dict[_Key, _Key]:
+    """Who has another name after: the only one of its role, in both, that has no namesake."""
+    made: dict[_Key, _Key] = {}
+    for role in NAMED_BY_ROLE:
+        gone = [key for key in old if key[:2] == (False, role) and key not in new]
+        come = [key for key in new if key[:2] == (False, role) and key not in old]
+        if len(gone) == len(come) == 1:
+            made[gone[0]] = come[0]
+    return made
 
 
 def _by_key(report: Report) -> dict[_Key, Subject]:
@@ -97,6 +110,8 @@ def _weight(one: Subject) -> tuple[bool, float, int]:
 
 def _pair(key: _Key, before: Subject | None, after: Subject | None) -> Pair:
     is_group, role, name = key
+    if before is not None and after is not None and brief(after.name, LONGEST_KEY) != name:
+        name = f"{name} → {brief(after.name, LONGEST_KEY)}"
     return Pair(name, role, is_group, before, after, _outcome(before, after))
 
 
@@ -170,7 +185,8 @@ def _judgement(pair: Pair) -> str:
 
 
 def _now(pair: Pair) -> str:
-    assert pair.after is not None
+    if pair.after is None:
+        return ""
     final = pair.after.final
     if final.word == "plateau" and final.below is not None:
         short = "" if pair.outcome == "fixed" else ", which is too coarse to tell"

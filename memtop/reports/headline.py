@@ -10,6 +10,7 @@ from memtop.anatomy.result import Anatomy
 from memtop.render.finding import MOVES
 from memtop.reports.findings import Conclusion
 from memtop.reports.inside import Inside
+from memtop.reports.moments import Holder
 from memtop.reports.report import Report
 from memtop.reports.subject import Subject
 from memtop.reports.words import (
@@ -28,6 +29,7 @@ from memtop.reports.words import (
 SURE = ("almost sure", "likely")
 LEAST_STEP_KIB = 4096
 MOST_STEPS = 4
+UNEQUAL = 1.5
 PARTS = 2  # that are named of what a process is made of
 LEAST_SHARE = 0.1
 
@@ -76,8 +78,8 @@ def _growth(growing: list[Subject], report: Report) -> str:
     living = [one for one in growing if one.ended_at is None]
     growing = living or growing
     when = "to the end" if first.ended_at is None else f"until it ended {moment(first.ended_at)}"
-    seconds = span(first.seconds)
-    words = f"{who(first)} grows {how}, {when}: by {change(first.change_kib)} in {seconds}"
+    sizes = f"{units.size(first.first_kib)} → {units.size(first.last_kib)}"
+    words = f"{who(first)} grows {how}, {when}: {sizes} in {span(first.seconds)}"
     if len(growing) > 1:
         rates = [one.rate_kib_s for one in growing if one.rate_kib_s is not None]
         words = (
@@ -163,15 +165,22 @@ def _crowd(report: Report) -> str:
         holder = next((one for one in report.highest.holders if one.group == first.group), None)
     most = first.members.most
     if holder is not None:
-        size = f"{holder.processes} × {units.size(holder.average_kib)} = {units.size(holder.kib)}"
         return (
-            f"many processes, none of which grows: {size} of {brief(first.name)} at "
+            f"many processes, none of which grows: {many(holder)} of {brief(first.name)} at "
             f"{moment(report.highest.at if report.highest else None)}"
         )
     return (
         f"many processes, none of which grows: {most} of {brief(first.name)} held "
         f"{units.size(first.highest_kib)} at {moment(first.highest_at)}"
     )
+
+
+def many(one: Holder) -> str:
+    """How many, and how large on average; of unequal ones, how large the largest is."""
+    if one.largest_kib > UNEQUAL * one.average_kib:
+        whole, most = units.size(one.kib), units.size(one.largest_kib)
+        return f"{whole} in {one.processes}, the largest {most}:"
+    return f"{one.processes} × {units.size(one.average_kib)} = {units.size(one.kib)}"
 
 
 def _killed(report: Report) -> str:

@@ -35,6 +35,7 @@ class Holder(NamedTuple):
     processes: int
     kib: int
     since_at: float | None
+    largest_kib: int = 0
 
     @property
     def average_kib(self) -> float:
@@ -92,6 +93,7 @@ def highest_of(
             len(group.members),
             group.rss_kib,
             _since(courses, by_group.get(group.id), step),
+            group.largest_kib,
         )
         for group in state.groups.values()
         if group.members

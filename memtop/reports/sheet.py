@@ -12,7 +12,7 @@ from memtop.model.trends import GROWING
 from memtop.render.finding import MOVES
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
 from memtop.reports.findings import Conclusion
-from memtop.reports.headline import headline_of, inside_words, leading_of, summary_of
+from memtop.reports.headline import headline_of, inside_words, leading_of, many, summary_of
 from memtop.reports.moments import Stretch
 from memtop.reports.report import Report
 from memtop.reports.subject import Subject
@@ -123,8 +123,7 @@ def _grown(report: Report) -> Iterator[Block]:
         lines.append(f"{len(more)} more {names}, by {change(sum(o.change_kib for o in more))}")
     if steady := report.steady:
         size = units.size(sum(one.last_kib for one in steady))
-        few = "more, " if shown else ""
-        lines.append(f"{len(steady)} {few}all steady ({size})" if few else f"{len(steady)} steady")
+        lines.append(f"{len(steady)} {'more, all ' if shown else ''}steady ({size})")
     ended = sum(one.ended_at is not None for one in report.processes)
     if ended:
         lines.append(f"{plural(ended, 'process', 'processes')} ended meanwhile")
@@ -144,7 +143,7 @@ def _row(one: Subject) -> tuple[str, ...]:
         _sizes(one),
         _said(one),
         slope(shown) if told and shown is not None else units.UNKNOWN,
-        ending(one.final),
+        units.UNKNOWN if _is_crowd(one) else ending(one.final),
     )
 
 
@@ -222,8 +221,7 @@ def _highest(report: Report) -> Iterator[Block]:
             continue
         since = f", since {moment(one.since_at)[11:]}" if one.since_at is not None else ""
         if one.group is not None:
-            size = f"{one.processes} × {units.size(one.average_kib)} = {units.size(one.kib)}"
-            items.append(("", f"{size} {brief(one.name)}{since}"))
+            items.append(("", f"{many(one)} {brief(one.name)}{since}"))
         else:
             items.append(("", f"{units.size(one.kib)} {brief(one.name)} {one.pid}{since}"))
     rise = report.largest_rise

@@ -22,6 +22,8 @@ MOST_FLOORS = 32
 SAMPLES = 5  # in a floor, where there are enough
 LEAST_FLOORS = 4
 LEAST_FINAL_FLOORS = 6
+COARSER = (MOST_FLOORS, 14, 7)
+BEYOND = 1.5  # the greatest of few slopes is at times less than the true one
 APART = 2 / 3  # of the time: pairs that are nearer say little but noise
 QUARTER = 1 / 4
 # A plateau: what soak tests let pass, 200 KB an hour,
@@ -75,9 +77,9 @@ def floors_of(series: Series, most: int = MOST_FLOORS) -> list[tuple[float, int]
     ]
 
 
-def slope_of(series: Series, least: int = LEAST_FLOORS) -> Slope | None:
+def slope_of(series: Series, least: int = LEAST_FLOORS, most: int = MOST_FLOORS) -> Slope | None:
     """The slope of the floor over all of a series; None if it is too short."""
-    floors = floors_of(series)
+    floors = floors_of(series, most)
     if len(floors) < least:
         return None
     seconds = floors[-1][0] - floors[0][0]
@@ -99,17 +101,29 @@ def final_of(series: Series) -> Final:
         return Final("short")
     begin = bisect_left(times, times[-1] - QUARTER * (times[-1] - times[0]))
     last = (times[begin:], lows[begin:])
-    slope = slope_of(last, LEAST_FINAL_FLOORS) if len(lows) - begin >= LEAST_FINAL_FLOORS else None
+    if len(lows) - begin < LEAST_FINAL_FLOORS:
+        return Final("short")
+    final = Final("short")
+    for most in COARSER:  # longer floors are below what comes and goes more slowly
+        final = _final(last, most)
+        if final.word != "unsure":
+            break
+    return final
+
+
+def _final(last: Series, most: int) -> Final:
+    """The same with at most so many floors."""
+    times, lows = last
+    slope = slope_of(last, LEAST_FINAL_FLOORS, most)
     if slope is None:
         return Final("short")
-    size = lows[-1]
-    seconds = times[-1] - times[begin]
+    size, seconds = lows[-1], times[-1] - times[0]
     noise = max(NOISE_KIB, RISE_SHARE * size) / seconds
     if slope.low > 0 and slope.kib_s > max(GATE_KIB_S, noise):
         return Final("growing", slope)
     if slope.high <= 0 and -slope.kib_s > max(GATE_KIB_S, noise):
         return Final("falling", slope)
-    below = max(slope.high, noise)
+    below = max(slope.kib_s + BEYOND * (slope.high - slope.kib_s), noise)
     if below * seconds > max(2 * NOISE_KIB, SPREAD_SHARE * size):
         return Final("unsure", slope)
     return Final("plateau", slope, below)

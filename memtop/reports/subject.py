@@ -16,7 +16,7 @@ from memtop.reports.slope import Final, Slope
 
 MATTERS_KIB, MATTERS_SHARE = 1024, 0.02  # a change that is listed: as much as this,
 HEIGHT_SHARE = 0.1  # or a height that went again
-YOUNG_S = 60.0
+BENT = 0.2  # of a slope: it is another one at the end
 
 
 class Members(NamedTuple):
@@ -121,9 +121,9 @@ class Subject:
     def _bent(self) -> bool:
         """Whether the slope of the end is another one than that of the whole time."""
         whole, last = self.slope, self.final.slope
-        return whole is None or (
-            last is not None and not (last.low <= whole.kib_s <= last.high) and last.low > 0
-        )
+        if whole is None or last is None:
+            return whole is None
+        return abs(whole.kib_s - last.kib_s) > BENT * abs(last.kib_s)
 
     @property
     def surety(self) -> tuple[str, str]:

@@ -20,7 +20,7 @@ def brief(name: str, most: int = LONGEST_NAME) -> str:
     for place, word in enumerate(words):
         if made and word.startswith("-") and word not in _KEEP_NEXT and len(made) > 1:
             break
-        is_path = word.startswith("/") and not word.endswith("/") and place < 3
+        is_path = "/" in word and not word.endswith("/") and "://" not in word and place < 3
         made.append(word.rsplit("/", 1)[1] if is_path else word)
     text = " ".join(made).strip() or name
     return text if len(text) <= most else text[: most - 1] + "…"
