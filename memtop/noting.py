@@ -19,6 +19,7 @@ from memtop.console import Progress, complain, say
 from memtop.errors import MemtopError
 from memtop.model.filter import Filter
 from memtop.model.tracker import Tracker
+from memtop.probe.own import began_at
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
 from memtop.recording import ring
@@ -79,7 +80,7 @@ def mark(options: argparse.Namespace) -> int:
     text = " ".join(options.text).strip()
     if not text:
         raise MemtopError("a mark needs a text", command=f'memtop mark {options.file} "level 8"')
-    add_mark(options.file, text)
+    add_mark(options.file, text, began_at())
     return 0
 
 

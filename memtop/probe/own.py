@@ -7,6 +7,7 @@ raising one's own oom_score_adj needs no right (fs/proc/base.c: only lowering do
 from __future__ import annotations
 
 import os
+import time
 from typing import NamedTuple
 
 from memtop.probe import parse
@@ -17,6 +18,7 @@ from memtop.probe.pods import container_of
 DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN = 1, 2, 19, 21
 # PROC_PID_INIT_INO and PROC_USER_INIT_INO, include/linux/proc_ns.h
 _INITIAL_PIDS, _INITIAL_USERS = "pid:[4026531836]", "user:[4026531837]"
+LONGEST_START_S = 5.0  # a program that has run for longer does not mean its start by now
 GIVES_WAY = 1000  # OOM_SCORE_ADJ_MAX, include/uapi/linux/oom.h
 
 
@@ -105,3 +107,17 @@ def _own(path: str) -> bytes:
         return read(path)
     except OSError:
         return b""
+
+
+def began_at() -> float:
+    """When this process was started, in seconds since the epoch, to 10 ms; now if that is unknown.
+
+    A command means the moment at which it was typed, not that at which Python was ready.
+    """
+    now = time.time()
+    try:
+        ticks = parse.parse_stat(read("/proc/self/stat")).start_ticks
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (AttributeError, OSError, ValueError):
+        return now
+    return now - age_s if 0 <= age_s < LONGEST_START_S else now
