@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 from memtop import __version__, named
 from memtop.actions.signals import ITSELF, Target
 from memtop.adding import Addition
-from memtop.console import INTERRUPTED, Progress, cancelled_by_ctrl_c, fail, say, sheet_width
+from memtop.console import (
+    INTERRUPTED,
+    Progress,
+    cancelled_by_ctrl_c,
+    complain,
+    fail,
+    say,
+    sheet_width,
+)
 from memtop.diagnosis.evidence import Evidence
 from memtop.diagnosis.finding import Finding, Lack
 from memtop.diagnosis.report import findings_json
@@ -79,7 +87,10 @@ def _recollect(options: argparse.Namespace) -> Recollection | None:
         return None
     from memtop.recalling import recollect
 
-    return recollect(options.record, options.watch_s, root=named.ROOT)
+    known = recollect(options.record, options.watch_s, root=named.ROOT)
+    if known is not None and known.why_not is not None:
+        complain(known.why_not)
+    return known
 
 
 def _tell(

@@ -5,6 +5,7 @@ Only a recording of this boot knows them. Nothing is written here. Times are sec
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection
 
@@ -28,7 +29,7 @@ class Recollection:
     """The recording at `path`; MemtopError if it is none.
 
     `interval_s`: at which somebody who watches for `for_s` goes on with it; None if it is of
-    another boot, empty, or too slow for that.
+    another boot, empty, or too slow for that, and then `why_not` says so, unless it is empty.
     """
 
     def __init__(self, path: str, for_s: float, *, root: str = "/proc") -> None:
@@ -39,8 +40,17 @@ class Recollection:
         self._is_known = recording.last_tick >= recording.first_tick and (
             self._boot_id is not None and recording.runs[-1].boot_id == self._boot_id
         )
-        if self._is_known and recording.runs[-1].interval_s * LEAST_SAMPLES <= for_s:
-            self.interval_s = recording.runs[-1].interval_s
+        self.why_not: str | None = None
+        if recording.last_tick < recording.first_tick:
+            return
+        interval_s = recording.runs[-1].interval_s
+        if not self._is_known:
+            self.why_not = f"{path} is of another boot: how it grew before is not known"
+        elif interval_s * LEAST_SAMPLES > for_s:
+            longer = f"--for {math.ceil(interval_s * LEAST_SAMPLES)}s"
+            self.why_not = f"{path} has a sample every {interval_s:g} s: {longer} uses them"
+        else:
+            self.interval_s = interval_s
 
     def close(self) -> None:
         """Give the file back."""

@@ -14,6 +14,7 @@ from memtop.config import Config
 from memtop.errors import MemtopError, NoSuchProcess, UsageError
 from memtop.model.filter import parse as parse_filter
 from memtop.model.query import View
+from memtop.recording.opening import Damaged
 from memtop.recording.recording import Recording
 from memtop.recording.seeking import seek
 
@@ -99,13 +100,30 @@ def _open(path: str, options: argparse.Namespace) -> tuple[Recording, int]:
                     command=f"memtop replay {path}",
                 )
         tick = recording.last_tick if options.at is None else seek(recording, options.at).tick
-        return recording, tick
+        return recording, readable(recording, tick)
     except UsageError as error:
         recording.close()
         raise UsageError(error.message, command=f"memtop replay {path} --at end") from None
     except MemtopError:
         recording.close()
         raise
+
+
+def readable(recording: Recording, tick: int) -> int:
+    """A sample that can be shown: this one, or the nearest before it, or any; else Damaged."""
+    failure: Damaged | None = None
+    first = recording.first_tick
+    steps = [tick - back for back in (0, 1, 2, 5, 10, 20, 50, 100) if tick - back >= first]
+    begins = [one.tick for one in recording.segments]
+    before = [one for one in reversed(begins) if one <= tick]
+    for one in (*steps, *before, *(one for one in begins if one > tick)):
+        try:
+            recording.state(one)
+        except Damaged as error:
+            failure = error
+        else:
+            return one
+    raise failure or Damaged(f"{recording.path} is damaged: no sample can be read")
 
 
 def _view(options: argparse.Namespace) -> View:

@@ -19,6 +19,7 @@ from memtop.recording.batch import Batch
 from memtop.recording.quantities import BAND_KIB, COARSE, PAGE_KIB, rate_digits
 from memtop.recording.quantities import Quantity as Q
 from memtop.recording.written import Kept, news
+from memtop.units import about
 
 Figures = dict[int, int | None]
 
@@ -74,7 +75,9 @@ class Others:
         kept = self._news("limit", path, limit)
         if kept is not None:
             self._note_words(kept, said.limit_words(limit))
-            self._note(kept, limit.trend, {}, lambda: said.limit_figures(limit))
+            at_once: Figures = {Q.RATE: rate_digits(limit.rate_bytes_s)}
+            self._note(kept, limit.trend, at_once, lambda: said.limit_figures(limit))
+            self._note_time(kept, limit.eta_s, said.limit_times(limit))
 
     def _note_cgroup(self, cgroup: Cgroup) -> None:
         known = self._kept.get(("cgroup", cgroup.path))
@@ -91,6 +94,13 @@ class Others:
             self._note_words(kept, {"name": host.name})
             at_once: Figures = {Q.RATE: rate_digits(host.rate_bytes_s)}
             self._note(kept, None, at_once, lambda: said.host_figures(host))
+            self._note_time(kept, host.eta_s, {Q.ETA: said.host_figures(host)[Q.ETA]})
+
+    def _note_time(self, kept: Kept, eta_s: float | None, times: Figures) -> None:
+        """Write when something is full as soon as that is said in other words."""
+        if _is_other_time(kept.figures.get(Q.ETA), eta_s):
+            moved = {one: time for one, time in times.items() if time != kept.figures.get(one)}
+            self._batch.note_figures(kept.number, kept.figures, moved)
 
     def _news(self, kind: str, name: str, value: object) -> Kept | None:
         """What was written of an object that is there now; None if nothing of it is to be now."""
@@ -126,3 +136,10 @@ class Others:
         batch.note_figures(number, kept.figures, news(kept.figures, at_once))
         if is_new or batch.is_turn(number):
             batch.note_figures(number, kept.figures, news(kept.figures, in_turn()))
+
+
+def _is_other_time(old: int | None, new: float | None) -> bool:
+    """Whether an estimate of a time is said in other words now."""
+    if old is None or new is None:
+        return old is not new
+    return about(old) != about(new)

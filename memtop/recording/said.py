@@ -17,6 +17,7 @@ from memtop.model.trends import Trend
 from memtop.probe.sample import Cgroup, Identity
 from memtop.recording.quantities import FINDINGS, rate_digits
 from memtop.recording.quantities import Quantity as Q
+from memtop.units import about
 
 _FIRST, _LAST = Row._fields.index("ppid"), Row._fields.index("title")
 # Figures of a cgroup in bytes, which are kept in KiB.
@@ -177,13 +178,17 @@ def limit_figures(limit: Limit) -> dict[int, int | None]:
     """The numbers of a limit."""
     capacity = limit.capacity
     return {
+        **limit_times(limit),
         Q.RATE: rate_digits(limit.rate_bytes_s),
-        Q.ETA: _whole(limit.eta_s),
-        Q.ETA_LOW: _whole(limit.eta_low_s),
-        Q.ETA_HIGH: _whole(limit.eta_high_s),
         Q.PROCESSES: limit.processes,
         Q.TAKEN: None if capacity is None else _kib(capacity.taken_bytes),
     }
+
+
+def limit_times(limit: Limit) -> dict[int, int | None]:
+    """When it is full."""
+    times = {Q.ETA: limit.eta_s, Q.ETA_LOW: limit.eta_low_s, Q.ETA_HIGH: limit.eta_high_s}
+    return {quantity: _whole(value) for quantity, value in times.items()}
 
 
 def host_figures(host: HostRow) -> dict[int, int | None]:
@@ -212,4 +217,10 @@ def _kib(value: int | None) -> int | None:
 
 
 def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)
+    """Whole seconds that are said in the same words."""
+    if value is None:
+        return None
+    whole = round(value)
+    if about(whole) != about(value):
+        whole += 1 if value > whole else -1
+    return whole

@@ -408,6 +408,32 @@ def test_a_full_disk_ends_the_recording_and_not_the_screen(tmp_path):
         assert recording.last_tick >= 3
 
 
+def test_nothing_is_loaded_for_a_recording_that_nobody_makes():
+    """The first frame does not wait for SQLite, nor for what records."""
+    code = (
+        "import sys, memtop.tui.start;"
+        "print(sorted({'sqlite3', 'memtop.recording.session'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+async def test_who_is_not_on_show_is_sampled_in_turn(source, look, tmp_path):
+    """While it records figures of all are read within 15 s, of those on show at each sample."""
+    app = recorded_over(tmp_path / "a.memtop", source)
+    asked = []
+    async with look(app) as screen:
+        await screen.tick()
+        for _ in range(15):
+            asked.append(frozenset(app.tape.wanted(Wanted(pids=frozenset({11}))).pids))
+            await screen.tick()
+        assert frozenset.union(*asked) >= set(source.processes)
+        assert frozenset.intersection(*asked) == {11}
+        await end(screen)
+        assert app.tape.wanted(Wanted(pids=frozenset({11}))).pids == {11}
+
+
 async def test_the_thread_that_samples_records(children, wait_until, tmp_path):
     """On real processes: samples, the ring between them, a mark in time; all closed in the end."""
     child = children.ready("held = b'x' * (40 << 20); print('ready', flush=True); input()")

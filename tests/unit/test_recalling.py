@@ -108,8 +108,15 @@ def test_a_day_is_known_in_steps_of_five_minutes(tmp_path, boot):
     assert evidence.watch.change_bytes == pytest.approx(4 * 1024 * 5400, rel=0.1)
 
 
-@pytest.mark.parametrize("case", ["another boot", "too slow", "empty"])
-def test_what_cannot_be_gone_on_with(tmp_path, boot, monkeypatch, case):
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("another boot", "is of another boot"),
+        ("too slow", "has a sample every 2 s: --for 12s uses them"),
+        ("empty", None),
+    ],
+)
+def test_what_cannot_be_gone_on_with(tmp_path, boot, monkeypatch, case, words):
     """Of another boot nothing is known; what was sampled rarely tells nothing in a short time."""
     path = tmp_path / "a.memtop"
     if case == "empty":
@@ -123,6 +130,7 @@ def test_what_cannot_be_gone_on_with(tmp_path, boot, monkeypatch, case):
     try:
         tracker = Tracker(STEP_S)
         assert known.interval_s is None
+        assert known.why_not is None if words is None else words in known.why_not
         assert known.resume(tracker, source.clock_s) == frozenset()
         assert known.looks() == []
         if case != "too slow":

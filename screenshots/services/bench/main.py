@@ -13,6 +13,7 @@ except ImportError:
     numpy = None
 
 LEVELS, LEVEL_S, FIRST_S = (1, 2, 4, 8, 16), 50, 20
+MARK_S = 4  # for the mark to be set before the level begins
 FRAMES, SHAPE = 20, (3, 224, 224)
 
 
@@ -39,6 +40,7 @@ class Level:
     def run(self, count, image):
         """Replicate the frames stream by stream, then run until the level is over."""
         end = time.monotonic() + LEVEL_S
+        time.sleep(MARK_S)
         for _ in range(count):
             stream = Stream(self, [])
             self.streams.append(stream)
