@@ -62,11 +62,16 @@ def between(
     ]
 
 
+def before_mark(at: float) -> tuple[float, float]:
+    """The moments before a mark at which `between` asks for values, besides those of the marks."""
+    return at - NEAR_S, at - 2 * NEAR_S
+
+
 def _before_jump(
     since: float, at: float, now: int | None, value_at: Callable[[float], int | None]
 ) -> int | None:
     """The value with which a mark begins: the one before a jump that came right before it."""
-    before, earlier = (value_at(max(since, at - back_s)) for back_s in (NEAR_S, 2 * NEAR_S))
+    before, earlier = (value_at(max(since, near)) for near in before_mark(at))
     if now is None or before is None or earlier is None:
         return now
     jumped = now - before
