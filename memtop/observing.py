@@ -20,12 +20,11 @@ from memtop.console import INTERRUPTED, Progress, complain
 from memtop.errors import MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
-from memtop.kept import kept_verdict
+from memtop.kept import kept_verdict, verdict_from
 from memtop.model.state import State
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.procfs import ProcfsSource
 from memtop.recording.session import Chosen, Session, boot_id_of
-from memtop.render.finding import Verdict
 from memtop.sampling import interval_for, states_of
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,18 +88,7 @@ def _keep(session: Session, gathered: Gathered, target: Target) -> None:
     if not gathered.evidences:
         return
     evidence, findings = verdict_of(gathered.evidences)
-    first, last = evidence.first, evidence.last
-    both = first is not None and last is not None
-    verdict = Verdict(
-        findings,
-        evidence.now,
-        evidence.watch.seconds if evidence.watch is not None else gathered.seconds,
-        int(first is not None) + int(last is not None),
-        last.taken_at - first.taken_at if both else 0.0,  # type: ignore[union-attr]
-        processes=evidence.tree_processes,
-        asked=True,
-    )
-    kept = kept_verdict(verdict, target.identity)
+    kept = kept_verdict(verdict_from(gathered, evidence, findings), target.identity)
     session.add_result(kept.kind, kept.identity, kept.document)
 
 

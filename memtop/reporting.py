@@ -29,6 +29,8 @@ from memtop.reports.sheet import sheet_of
 if TYPE_CHECKING:
     from memtop.reports.pictures import Shot
 
+SCREEN = 120, 40  # cells of a picture
+FARTHEST = 60  # rows from the top; whoever is farther away is shown in a flat list
 KINDS = {".md": "md", ".json": "json", ".txt": "text"}
 
 
@@ -123,9 +125,7 @@ def _pictures(options: argparse.Namespace, path: str, report: Report) -> list[Pi
 
     with Recording(path) as recording:
         made = [(chart_of(recording, report), "the memory of those that changed most")]
-    made += [
-        (picture, shot.text) for shot in telling_shots(report) if (picture := screen(path, shot))
-    ]
+    made += [(screen(path, shot), shot.text) for shot in telling_shots(report)]
     stem = os.path.splitext(options.save)[0]
     pictures: list[Picture] = []
     for number, (content, words) in enumerate(made, 1):
@@ -136,6 +136,33 @@ def _pictures(options: argparse.Namespace, path: str, report: Report) -> list[Pi
     return pictures
 
 
-def screen(path: str, shot: Shot) -> str | None:
-    """The screen over a recording at a moment, as SVG; None where there is no screen for it."""
-    return None
+def screen(path: str, shot: Shot) -> str:
+    """The screen over a recording at a moment, as SVG, with the detail of whose it is."""
+    import asyncio
+
+    os.environ.pop("NO_COLOR", None)
+    os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    from memtop.model.query import View, arrange
+    from memtop.tui.replay import ReplayApp
+    from memtop.tui.start import press
+
+    recording = Recording(path)
+    try:
+        tick = recording.tick_at(shot.at)
+        view, keys = View(fold_many=True), ["enter"]
+        lines = arrange(recording.state(tick), view).lines
+        # A member of a group that is folded is shown by it.
+        keyed = (n for n, one in enumerate(lines) if shot.whose in (one.key, *one.members[1:]))
+        place = min(keyed, default=0, key=lambda n: lines[n].key != shot.whose)
+        if place > FARTHEST:
+            view, place = View(fold_many=True, layout="flat"), 0
+        keys = ["down"] * place + keys
+        app = ReplayApp(recording, tick, view, theme="dark", ascii_only=False, playing=False)
+    except MemtopError:
+        recording.close()
+        raise
+    try:
+        return asyncio.run(press(app, SCREEN, "svg", keys))
+    finally:
+        app.stop()

@@ -30,6 +30,7 @@ SURE = ("almost sure", "likely")
 LEAST_STEP_KIB = 4096
 MOST_STEPS = 4
 UNEQUAL = 1.5
+ALMOST = 0.8  # sure
 PARTS = 2  # that are named of what a process is made of
 LEAST_SHARE = 0.1
 
@@ -47,6 +48,12 @@ def leading_of(report: Report) -> Conclusion | None:
     """The conclusion that says more than what moves; None if there is none."""
     grown = {one.identity for one in report.processes if one.grows}
     telling = [one for one in report.conclusions if one.verdict.first.cause not in MOVES]
+    if grown:  # then what may also be is not the answer
+        telling = [
+            one
+            for one in telling
+            if one.identity in grown or one.was_asked or one.verdict.first.confidence >= ALMOST
+        ]
     # Who grows at the end is of more interest than who was asked about last.
     telling.sort(key=lambda one: (not one.was_asked, one.identity not in grown))
     return telling[0] if telling else None

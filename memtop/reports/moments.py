@@ -1,8 +1,7 @@
 """The moments that tell most: when all together had most, and what changed from mark to mark.
 
-A mark names what begins. Scripts set it just before or just after they begin, so a rise that came
-at most NEAR_S before a mark is the mark's. Actions are marks, too, and OOM kills where there are no
-others. Sizes in KiB, times in seconds since the epoch.
+Actions are marks, too, and OOM kills where there are no others. Sizes in KiB, times in seconds
+since the epoch.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from memtop.model.marks import between
+from memtop.model import marks as marked
 from memtop.model.state import State
 from memtop.recording.courses import Courses
 from memtop.recording.recording import Event, Moment, Recording
@@ -21,9 +20,8 @@ from memtop.reports.subjects import value_at
 
 MOST_HOLDERS = 3
 HOLDS = 0.9  # of what it had at the highest: since then it is that large
-NEAR_S = 2.0
 LEAST_KIB = 512
-MOST_CHANGES = 6
+WORTH = 0.05  # of the largest change of a stretch
 
 
 class Holder(NamedTuple):
@@ -122,40 +120,19 @@ def _since(courses: Courses, subject: Subject | None, step: int) -> float | None
 
 
 class Values:
-    """The memory of one or all at any time, sample by sample near marks."""
+    """The memory of one or all at any time, sample by sample."""
 
-    def __init__(
-        self, recording: Recording, moments: Sequence[Moment], marks: Sequence[Event]
-    ) -> None:
+    def __init__(self, recording: Recording, moments: Sequence[Moment]) -> None:
         self._recording = recording
         self._moments = moments
         self._times = [one.at for one in moments]
         self._known: dict[int, Mapping[int, int]] = {}
-        self._marks = sorted(one.at for one in marks)
-        self._set = {one.at for one in marks if one.kind == "mark"}  # by people and scripts
 
     def at(self, number: int | None, at: float) -> int | None:
-        """The least value of a number (None: of all together) at a time or just before it.
-
-        A rise just before is left to what comes; a fall belongs to what was.
-        """
-        last = bisect_right(self._times, at + 0.002) - 1
-        if last < 0:
+        """The value of a number (None: of all together) at the last sample up to a time."""
+        place = bisect_right(self._times, at + 0.002) - 1
+        if place < 0:
             return None
-        first = last
-        if at in self._set:
-            place = bisect_left(self._marks, at)
-            begin = max(at - NEAR_S, self._marks[place - 1] if place else 0.0)
-            first = min(last, max(0, bisect_right(self._times, begin) - 1))
-        values = [self._value(number, place) for place in range(first, last + 1)]
-        known = [value for value in values if value is not None]
-        return min(known) if values[-1] is not None and known else None
-
-    def end(self, number: int | None) -> int | None:
-        """The value at the end."""
-        return self._value(number, len(self._moments) - 1)
-
-    def _value(self, number: int | None, place: int) -> int | None:
         moment = self._moments[place]
         if number is None:
             return moment.rss_kib
@@ -177,30 +154,31 @@ def stretches_of(
     if not chosen or not moments:
         return []
     marks = [(one.at, one.text) for one in chosen]
-    values = Values(recording, moments, chosen)
+    values = Values(recording, moments)
     first_at, last_at = moments[0].at, moments[-1].at
 
-    def changes(number: int | None) -> list[tuple[float, float, str, int | None]]:
-        def value(at: float) -> int | None:
-            return values.end(number) if at >= last_at else values.at(number, at)
-
-        made = between(marks, first_at, last_at, value)
-        return [(one.begin, one.end, one.text, one.change_kib) for one in made]
+    def changes(number: int | None) -> list[marked.Stretch]:
+        return marked.between(marks, first_at, last_at, lambda at: values.at(number, at))
 
     of_all = changes(None)
     found: list[list[Change]] = [[] for _ in of_all]
     for subject in subjects:
         if subject.highest_kib - subject.lowest_kib < LEAST_KIB:
             continue
-        for place, (begin, end, _, _) in enumerate(of_all):
-            before = values.at(subject.number, begin)
-            is_last = end >= last_at
-            after = values.end(subject.number) if is_last else values.at(subject.number, end)
-            if one := _change(courses, subject, (begin, end), before, after):
+        after = values.at(subject.number, first_at)
+        for place, stretch in enumerate(changes(subject.number)):
+            before, change = after, stretch.change_kib
+            # What a mark begins with may be the value from before a jump, which `between` knows.
+            if before is None or change is None:
+                before = values.at(subject.number, stretch.begin)
+                after = values.at(subject.number, stretch.end)
+            else:
+                after = before + change
+            if one := _change(courses, subject, (stretch.begin, stretch.end), before, after):
                 found[place].append(one)
     return [
-        Stretch(begin, end, text, change, _worth(found[place]))
-        for place, (begin, end, text, change) in enumerate(of_all)
+        Stretch(one.begin, one.end, one.text, one.change_kib, _worth(found[place]))
+        for place, one in enumerate(of_all)
     ]
 
 
@@ -214,7 +192,8 @@ def _change(
     """What became of one in a stretch; None if nothing did."""
     begin, end = time
     first = bisect_left(courses.times, begin)
-    last = bisect_right(courses.times, end - courses.step_s)
+    # What came right before the next mark may be that one's.
+    last = bisect_right(courses.times, max(begin, end - courses.step_s - marked.NEAR_S))
     inside = [
         value
         for step in range(first, last)
@@ -233,7 +212,7 @@ def _change(
 
 
 def _worth(changes: list[Change]) -> tuple[Change, ...]:
-    """Those that changed most; members of a group only if they make up most of its change."""
+    """Those that changed most; members of a group only if they make up half of its change."""
     groups = {
         one.subject.group: max(one.rose_kib, one.fell_kib)
         for one in changes
@@ -246,4 +225,6 @@ def _worth(changes: list[Change]) -> tuple[Change, ...]:
         return max(one.rose_kib, one.fell_kib) >= groups[one.subject.group] / 2
 
     chosen = [one for one in changes if tells(one)]
-    return tuple(sorted(chosen, key=lambda one: -max(one.rose_kib, one.fell_kib)))
+    most = max((max(one.rose_kib, one.fell_kib) for one in chosen), default=0)
+    worth = [one for one in chosen if max(one.rose_kib, one.fell_kib) >= WORTH * most]
+    return tuple(sorted(worth, key=lambda one: -max(one.rose_kib, one.fell_kib)))

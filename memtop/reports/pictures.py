@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from memtop.probe.sample import Identity
 from memtop.recording.courses import UNKNOWN, Courses
 from memtop.recording.recording import Recording
 from memtop.render.cells import Cell, cut
@@ -33,10 +34,12 @@ COLORS = {
 
 
 class Shot(NamedTuple):
-    """A moment that is worth a picture of the screen: when, and what it shows."""
+    """A moment that is worth a picture of the screen: when, what it shows, and whose detail: that
+    of a group by its id, or of a process; None: whoever comes first."""
 
     at: float
     text: str
+    whose: str | Identity | None = None
 
 
 def telling_shots(report: Report) -> list[Shot]:
@@ -49,10 +52,14 @@ def telling_shots(report: Report) -> list[Shot]:
     if report.largest_rise is not None:
         shots.append(Shot(report.largest_rise[1].at, "after the largest rise"))
     shots.append(Shot(report.last_at, "the end"))
+    first = next(iter(report.subjects), None)
+    whose: str | Identity | None = None
+    if first is not None:
+        whose = first.group if first.members is not None else first.identity
     kept: list[Shot] = []
     for one in shots:
         if all(abs(one.at - other.at) >= APART_S for other in kept):
-            kept.append(Shot(one.at, f"{one.text}, {moment(one.at)}"))
+            kept.append(Shot(one.at, f"{one.text}, {moment(one.at)}", whose))
     return kept
 
 

@@ -24,6 +24,7 @@ MOST_KILLS = 5
 MOST_ROOMS = 4
 MOST_GAPS = 3
 WHY = 2  # sentences for and against
+LIKELY = 0.6
 FINDINGS = {
     "one-grows": "one grows",
     "many-grow": "many grow",
@@ -89,7 +90,7 @@ def _why(report: Report) -> Iterator[Block]:
         items.append(("next", first.next_step))
     for one in report.conclusions:
         other = one.verdict.first
-        if one is not leading and other.cause not in MOVES:
+        if one is not leading and other.cause not in MOVES and other.confidence >= LIKELY:
             text = f"{other.headline.rstrip('.')} ({other.word}), {_whence(one)}"
             items.append(("besides", text))
     yield Listed(tuple(items))

@@ -21,9 +21,11 @@ from memtop.probe.sample import Cgroup, Host, Wanted
 from memtop.recording.opening import make
 from memtop.recording.recorder import Recorder
 from memtop.recording.recording import Recording
+from memtop.reports.report import report_of
 
 INTERVAL_S = 2.0
 MOST_MIB, MOST_OPEN_S, MOST_JUMP_MS, MOST_CPU_MS, MOST_GROWTH_MIB = 40.0, 0.5, 100.0, 5.0, 2.0
+MOST_REPORT_S = 5.0
 JUMPS = 60
 PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
@@ -220,6 +222,9 @@ def main() -> int:
         begin = time.perf_counter()
         seen = len(recording.processes()), sum(1 for _ in recording.trends())
         print(f"  {seen} processes, trends: {(time.perf_counter() - begin) * 1000:.0f} ms")
+        begin = time.process_time()
+        report_of(recording)
+        tell("CPU of a report", time.process_time() - begin, MOST_REPORT_S, "s")
         recording.close()
         mean, dearest = cost_ms(str(Path(folder) / "many.memtop"), 1000)
         tell(f"CPU a sample of 1,000 (dearest {dearest:.1f})", mean, MOST_CPU_MS, "ms")

@@ -51,6 +51,7 @@ def test_files_are_private_and_not_overwritten(tmp_path, capsys):
     written = (tmp_path / "out.md").read_text()
     assert written.startswith("# memtop report: a.memtop\n") and "](out-1.svg)" in written
     assert (tmp_path / "out-1.svg").read_text().startswith("<svg")
+    assert "](out-2.svg)" in written and "replay" in (tmp_path / "out-2.svg").read_text()
     assert stat.S_IMODE((tmp_path / "out-1.svg").stat().st_mode) == 0o600
 
 

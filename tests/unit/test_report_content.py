@@ -55,6 +55,7 @@ def test_steps_belong_to_their_marks(tmp_path, capsys, lead_s):
     for one, mib in zip(marks[1:], STEPS.values(), strict=True):
         (change,) = [each for each in one["changes"] if each["pid"] == 20]
         assert abs(change["change_bytes"] - mib * MIB * 1024) <= 2 << 20
+        assert (change["rose_bytes"], change["fell_bytes"]) == (change["change_bytes"], 0)
         assert abs(one["change_bytes"] - mib * MIB * 1024) <= 2 << 20
     text = told(capsys, path)
     assert "level 8" in text and "+108 MiB" in text

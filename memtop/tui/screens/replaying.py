@@ -15,7 +15,7 @@ from textual.binding import Binding
 
 from memtop.errors import MemtopError
 from memtop.model.groups import Group
-from memtop.model.marks import Stretch, between
+from memtop.model.marks import Stretch, before_mark, between
 from memtop.model.query import View
 from memtop.model.state import Row, State
 from memtop.probe.sample import Identity
@@ -324,6 +324,7 @@ class Replaying(Recalling, inherit_bindings=False):
         if not any(begin < at < end for at, _ in marks):
             return ()
         moments = {begin, end} | {at for at, _ in marks if begin < at < end}
+        moments |= {near for at in moments for near in before_mark(at)}
         ticks = {at: self.recording.tick_at(at) for at in moments}
         missing = [tick for tick in ticks.values() if (number, tick) not in self._values]
         if len(missing) > AT_ONCE and self.player.is_alive():
