@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-deep lint screenshots clean
+.PHONY: help run test test-deep lint recordings screenshots clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -19,7 +19,7 @@ run: $(STAMP) ## make the environment and start the screen
 
 # What measures how long a process is held up runs by itself, and what is watched while it grows.
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 8 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis
+	$(BIN)/python -m pytest -q -n 5 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis
 	$(BIN)/python -m pytest -q tests/diagnosis
 	$(BIN)/python -m pytest -q -n 4 tests/inject --ignore tests/inject/test_pause.py
 	$(BIN)/python -m pytest -q tests/inject/test_pause.py
@@ -31,6 +31,9 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+recordings: $(STAMP) ## record the incidents again (needs root and some minutes)
+	$(BIN)/python screenshots/record.py
 
 screenshots: $(STAMP) ## make the pictures of the README again
 	$(BIN)/python screenshots/make.py

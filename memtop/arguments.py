@@ -36,6 +36,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands["diff"] = _diff_parser
     commands["diagnose"] = _diagnose_parser
     commands |= {"record": _record_parser, "mark": _mark_parser, "replay": _replay_parser}
+    commands["report"] = _report_parser
     if arguments and arguments[0] in commands:
         return commands[arguments[0]]().parse_args(_joined(arguments[1:]))
     return _screen_parser().parse_args(arguments)
@@ -127,7 +128,7 @@ def _screen_parser() -> _Parser:
         "Whose memory grows, as a live tree in which every row shows its last ten minutes. "
         "Commands: memtop ps, memtop anatomy, memtop census, memtop trim, memtop gc, "
         "memtop snapshot, memtop diff, memtop diagnose, memtop record, memtop mark, "
-        "memtop replay, memtop screenshot (each has --help).",
+        "memtop replay, memtop report, memtop screenshot (each has --help).",
     )
     parser.add_argument("--version", action="version", version=f"memtop {__version__}")
     parser.add_argument(
@@ -257,6 +258,39 @@ def _mark_parser() -> _Parser:
     return parser
 
 
+def _report_parser() -> _Parser:
+    parser = _Parser(
+        prog="memtop report",
+        description="What a recording says: who grew, how fast and how surely, why, what came with "
+        "which mark. A PID is watched first, with all below it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("what", metavar="FILE|PID", help="a recording, or a process of this host")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--md", dest="markdown", action="store_true", help="as Markdown")
+    parser.add_argument(
+        "--compare",
+        metavar="BEFORE",
+        help="the recording from before the fix; FILE is the one from after it",
+    )
+    parser.add_argument(
+        "--save",
+        metavar="OUT",
+        help="write it to OUT.md, OUT.json or OUT.txt; to Markdown belong pictures, OUT-1.svg …",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files")
+    parser.add_argument(
+        "--for",
+        dest="watch_s",
+        type=_duration,
+        default=30.0,
+        metavar="TIME",
+        help="watch a PID that long (30s); the longer, the surer",
+    )
+    parser.set_defaults(command="report")
+    return parser
+
+
 _LOOKS = {
     "anatomy": "What the resident memory of a process is made of. Nothing in it is changed.",
     "census": "Python's objects by type, counted in the memory of a process. Nothing in it is"
@@ -293,10 +327,9 @@ def _looking_parser(name: Looking) -> _Parser:
     return parser
 
 
-def _record_option(parser: _Parser) -> None:
-    parser.add_argument(
-        "--record", metavar="FILE", help="add the answer to a recording, also to a new one"
-    )
+def _record_option(parser: _Parser, more: str = "") -> None:
+    what = "add the answer to a recording, also to a new one"
+    parser.add_argument("--record", metavar="FILE", help=what + more)
 
 
 def _top_option(parser: _Parser) -> None:
@@ -341,7 +374,7 @@ def _diagnose_parser() -> _Parser:
         metavar="TIME",
         help="watch that long (30s); the longer, the surer",
     )
-    _record_option(parser)
+    _record_option(parser, "; what it knows of the process counts as watched")
     parser.set_defaults(command="diagnose")
     return parser
 

@@ -57,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from memtop import comparing
 
             return comparing.run(options)
+        if options.command == "report":
+            from memtop import reporting
+
+            return reporting.run(options)
         if options.command == "mark":
             from memtop import noting
 

@@ -1,6 +1,7 @@
 """The command `memtop diagnose PID`: why memory grows, whose it is, and what to do about it.
 
-It watches the process and all below it, looks into those that matter, and prints what follows.
+It watches the process and all below it, looks into those that matter, and prints what follows. What
+a recording knows of them already, how they grew and what an earlier look found, counts as watched.
 Nothing in any process is changed or stopped. The answer goes to stdout, progress to stderr; Ctrl+C
 ends the watching, and what is known by then is the answer. Sizes are bytes, times seconds.
 """
@@ -11,16 +12,23 @@ import argparse
 import json
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from contextlib import closing, nullcontext
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memtop import __version__, named
 from memtop.actions.signals import ITSELF, Target
 from memtop.adding import Addition
-from memtop.console import INTERRUPTED, Progress, cancelled_by_ctrl_c, fail, say, sheet_width
+from memtop.console import (
+    INTERRUPTED,
+    Progress,
+    cancelled_by_ctrl_c,
+    complain,
+    fail,
+    say,
+    sheet_width,
+)
 from memtop.diagnosis.evidence import Evidence
 from memtop.diagnosis.finding import Finding, Lack
 from memtop.diagnosis.report import findings_json
@@ -29,21 +37,16 @@ from memtop.errors import Denied, MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
 from memtop.kept import verdict_from
-from memtop.model.state import State
-from memtop.model.tracker import Tracker
-from memtop.model.trends import statm_error_kib
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.parse import as_unicode
 from memtop.probe.procfs import ProcfsSource
-from memtop.probe.sample import Wanted
-from memtop.probe.source import Source
 from memtop.render.escape import visible
+from memtop.sampling import interval_for, states_of
 from memtop.units import duration, iso_utc
 
-INTERVAL_S, LONG_INTERVAL_S, LONG_S = 0.5, 1.0, 120.0
-GLANCE_S = 0.1  # between two looks at whether somebody has pressed ctrl+c
-ROLE_KNOWN = 3  # samples
-SETTLE_S = 1.0  # for command lines that a process's own lock holds back
+if TYPE_CHECKING:
+    from memtop.recalling import Recollection
+
 MARGIN = 10  # cells
 WHY = 2  # sentences about each of the other causes
 
@@ -53,24 +56,41 @@ def run(options: argparse.Namespace) -> int:
     target = _find(options.pid)
     addition = Addition(options.record)
     progress = Progress()
-    with cancelled_by_ctrl_c() as cancel:
+    with (
+        cancelled_by_ctrl_c() as cancel,
+        closing(known) if (known := _recollect(options)) else nullcontext(),
+    ):
         if is_guest():
             give_way()
         source = ProcfsSource(named.ROOT)
-        interval_s = INTERVAL_S if options.watch_s <= LONG_S else LONG_INTERVAL_S
+        interval_s = interval_for(options.watch_s)
         try:
             gathered = Inquiry(
                 target.identity,
-                _sampling(source, target, interval_s, cancel),
+                states_of(source, target.identity, interval_s, cancel, known),
                 for_s=options.watch_s,
                 root=named.ROOT,
                 tell=progress.show,
                 cancel=cancel,
+                known=known.looks() if known else (),
+                earlier=known.before if known else None,
             ).run()
         finally:
             source.close()
             progress.clear()
         return _tell(options, gathered, target, addition, is_cancelled=cancel.is_set())
+
+
+def _recollect(options: argparse.Namespace) -> Recollection | None:
+    """What the recording knows that was named; what has to be read for it is imported then only."""
+    if options.record is None:
+        return None
+    from memtop.recalling import recollect
+
+    known = recollect(options.record, options.watch_s, root=named.ROOT)
+    if known is not None and known.why_not is not None:
+        complain(known.why_not)
+    return known
 
 
 def _tell(
@@ -111,46 +131,6 @@ def _find(pid: int) -> Target:
     return target
 
 
-def _sampling(
-    source: Source, target: Target, interval_s: float, cancel: threading.Event
-) -> Callable[[Collection[int]], State]:
-    """Samples at absolute deadlines; the second one waits for command lines.
-
-    A server's worker is one also where nobody asks for the server; any other is taken by itself.
-    """
-    error_kib = statm_error_kib(os.cpu_count() or 1)
-    tracker, alone = (
-        Tracker(interval_s, source.own, statm_error_kib=error_kib, top_pid=top_pid)
-        for top_pid in (None, target.identity.pid)
-    )
-    begin, ticks = time.monotonic(), 0
-
-    def next_state(pids: Collection[int]) -> State:
-        nonlocal ticks, tracker, alone
-        # Not by waiting for the event: a signal may not set it while this thread holds its lock.
-        while (left := begin + ticks * interval_s - time.monotonic()) > 0 and not cancel.is_set():
-            time.sleep(min(left, GLANCE_S))
-        if ticks == 2:
-            source.settle(SETTLE_S)
-        ticks += 1
-        wanted = Wanted(pids=frozenset(pids), pss=True)
-        sample = source.sample(tracker.ask(wanted))
-        state = tracker.feed(sample)
-        if alone is tracker:
-            return state
-        by_itself = alone.feed(sample)
-        if ticks < ROLE_KNOWN:
-            return by_itself
-        row = state.rows.get(target.identity)
-        if row is None or row.role != "worker" or row.framework is None:
-            tracker = alone  # whoever started it is of no matter
-            return by_itself
-        alone = tracker
-        return state
-
-    return next_state
-
-
 def _failure(gathered: Gathered, target: Target) -> MemtopError | None:
     """Why there is no full answer: the process has ended."""
     if not gathered.ended:
@@ -183,6 +163,7 @@ def _document(
         "started": named.started(target.identity, named.boot_at()),
         "name": as_unicode(target.name),
         "watched_s": round(gathered.seconds, 3),
+        "recorded_s": _recorded_s(gathered, evidence),
         "processes": evidence.tree_processes,
         "findings": findings_json(findings),
     }
@@ -220,11 +201,21 @@ def _title(gathered: Gathered, evidence: Evidence, cells: int) -> str:
     if evidence.tree_processes > 1:
         among = f"one of {evidence.tree_processes} from {evidence.asked_pid} down"
     watched = f"watched {duration(gathered.seconds)}"
+    if (recorded_s := _recorded_s(gathered, evidence)) is not None:
+        watched += f", {duration(recorded_s)} recorded"
     title = f"{subject.pid} {visible(subject.name)}"
     for word in (subject.role, python, among, watched, iso_utc(evidence.now)):
         if word and len(more := f"{title}   {visible(word)}") <= cells:
             title = more
     return title
+
+
+def _recorded_s(gathered: Gathered, evidence: Evidence) -> float | None:
+    """For how long a recording had watched it before; None without one."""
+    watch = evidence.watch
+    if watch is None or not watch.from_recording:
+        return None
+    return round(max(0.0, watch.seconds - gathered.seconds), 3)
 
 
 def _words(lack: Lack) -> str:

@@ -1,11 +1,13 @@
-"""Makes the pictures of this folder from the real screen over real processes.
+"""Makes the pictures of this folder: of recordings, and of the real screen over real processes.
 
     make screenshots
     python screenshots/make.py objects-120x40-dark      (only this one)
 
-It starts small services of its own, of which one worker grows, one creeps, one swings and one
-ends; watches them for a few minutes, and takes the pictures. A PID namespace of their own keeps
-the machine's other processes out of them (needs root; without it they are in the picture, too).
+Each of the five incidents has a recording here (record.py makes them) and a picture of it. What a
+recording cannot show, dialogs and what is typed, is of living processes: it starts small services
+of its own, of which one worker grows, one creeps, one swings and one ends; watches them for a few
+minutes, and takes the pictures. A PID namespace of their own keeps the machine's other processes
+out of them (needs root; without it they are in the picture, too).
 """
 
 from __future__ import annotations
@@ -77,6 +79,14 @@ PICTURES = [
     ("sort-80x24-dark", (80, 24), "dark", False, "s"),
     ("users-80x24-dark", (80, 24), "dark", False, "v,v"),
 ]
+# The same of a recording: its moment, and the keys that lead to the pane with the answer.
+INCIDENTS = {
+    "s1": ("+300s", "down,down,d"),
+    "s2": ("+310s", "a"),
+    "s3": ("+260s", "down,down,enter"),
+    "s4": ("+320s", "enter"),
+    "s5": ("+200s", "enter,tab,tab,tab"),
+}
 BEHAVIOUR = """
 import multiprocessing, os, resource, subprocess, sys, threading, time
 
@@ -216,6 +226,20 @@ def start(package: str, folder: Path) -> int:
     return int(pid_file.read_text())
 
 
+def draw_incidents(names: list[str]) -> None:
+    """The pictures of recordings: the same file always gives the same picture."""
+    for name in names:
+        at, keys = INCIDENTS[name]
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "memtop", "screenshot", str(HERE / f"{name}.svg")),
+                *("--from", str(HERE / f"{name}.memtop"), f"--at={at}", "--keys", keys),
+                *("--size", "120x40", "--theme", "dark", "--force"),
+            ],
+            check=True,
+        )
+
+
 def wanted() -> list[tuple]:
     """The pictures that were named, or all."""
     return [one for one in PICTURES if not sys.argv[1:] or one[0] in sys.argv[1:]]
@@ -271,7 +295,11 @@ async def take(tops: dict[str, int]) -> None:
 
 
 def main() -> None:
-    """Start the service, take the pictures, end it."""
+    """Draw the recordings; start the services, take the other pictures, end them."""
+    if "MEMTOP_PICTURES" not in os.environ:
+        draw_incidents([one for one in INCIDENTS if not sys.argv[1:] or one in sys.argv[1:]])
+    if not wanted():
+        return
     isolated()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

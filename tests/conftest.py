@@ -7,6 +7,25 @@ import time
 
 import pytest
 
+# What these share takes long: watching for a minute, recordings that are made.
+TOGETHER = ("tests/e2e/test_growth.py", "tests/recording/", "tests/diagnosis/", "tests/inject/")
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """With --dist loadgroup, whatever shares something stays together on one worker.
+
+    By names of files: the marks for groups of pytest-xdist 3.8 have no effect with pytest 9.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
+
+    return Together(config, log)
+
 
 class Children:
     """Starts Python children and ends them all."""

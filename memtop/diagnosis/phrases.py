@@ -78,6 +78,8 @@ def moved(f: Figures) -> str | None:
     words = f"RSS moved by {change(watch.change_bytes)} in {units.duration(f.watched_s)}"
     if f.step_share > 0.5 and watch.change_bytes > f.noise_bytes:
         words += f", {size(min(watch.largest_step_bytes or 0, watch.change_bytes))} of it at once"
+    if watch.from_recording:
+        words += ", as recorded"
     if watch.trend == "new":
         return words
     since = ""

@@ -16,7 +16,10 @@ JEMALLOC = (
 ARENAS = "MALLOC_ARENA_MAX=2"
 THRESHOLDS = "MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072"
 RESTART = "in the environment that starts it, and restart"
-PROOF = "to prove it, ask about the new process: memtop diagnose PID --for 1h"
+PROOF = (
+    "to prove it: memtop record FILE --duration 24h, then memtop report FILE: its last quarter "
+    "must be a plateau"
+)
 
 
 def trim_helps(f: Figures) -> bool:

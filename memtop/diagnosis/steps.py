@@ -213,7 +213,10 @@ def mind_the_peaks(f: Figures) -> str:
 def watch_for_hours(f: Figures) -> str:
     """A leak may be slower than what was watched."""
     pid = _pid(f)
-    return f"Nothing has to be done; for a leak that takes hours: memtop diagnose {pid} --for 2h"
+    return (
+        "Nothing has to be done; for a leak that takes hours: memtop record FILE "
+        f"--pid {pid} --duration 24h, then memtop diagnose {pid} --record FILE"
+    )
 
 
 def let_it_run(f: Figures) -> str:
@@ -223,7 +226,10 @@ def let_it_run(f: Figures) -> str:
 
 def watch_the_next(f: Figures) -> str:
     """Nothing more can be learned about it."""
-    return "Ask about its parent, and the next one is watched as soon as it starts"
+    return (
+        "Ask about its parent, and the next one is watched as soon as it starts; or let memtop "
+        "record FILE run until then, and memtop report FILE tells how it went"
+    )
 
 
 def measure(f: Figures) -> str:

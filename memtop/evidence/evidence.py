@@ -36,7 +36,8 @@ class Around:
 
     `before` is an earlier state; `shm` what its /dev/shm held then and holds now. `tree`: the
     processes that were asked for, below `asked`; without it, all that is below that. `watched_s`:
-    so long it runs the program that it runs, if that is less than it was watched. `frozen`: a
+    so long it runs the program that it runs, or a recording knows it; None is as long as a screen
+    shows. `is_recorded`: its history is also that of a recording. `frozen`: a
     cgroup keeps it from running. `fullest`: the capacity when most children ran.
     `moved`: what the tree has read, written and touched since `before`; `uses_shm`: whether any
     process of it has shared memory. `rss_shmem`: RssShmem by the moment of an anatomy.
@@ -47,6 +48,7 @@ class Around:
     asked: Identity | None = None
     tree: Collection[Identity] = ()
     watched_s: float | None = None
+    is_recorded: bool = False
     fullest: Capacity | None = None
     frozen: bool = False
     moved: Moved | None = None
@@ -88,7 +90,7 @@ def evidence_of(
             frozen=around.frozen,
             before=around.before,
         ),
-        watch=watch_of(state, row, around.before, around.watched_s),
+        watch=watch_of(state, row, around.before, around.watched_s, is_recorded=around.is_recorded),
         first=None if first is None else memory_of(first, around.rss_shmem.get(first.taken_at)),
         last=None if last is None else memory_of(last, around.rss_shmem.get(last.taken_at)),
         first_types=None if first_objects is None else types_of(first_objects),

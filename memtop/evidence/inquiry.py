@@ -62,6 +62,8 @@ class Inquiry:
     `next_state` waits for the next sample and gives the state after it; it is told which PIDs are
     looked at. `tell` gets what is done now, in words. When `cancel` is set, what is known so far
     is the answer. `known`: looks that somebody took before, which then are the first ones.
+    `earlier` gives the state with which the watching began that the first state knows of, None if
+    it is the first one: a recording may know the hours before.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Inquiry:
         tell: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
         known: Collection[Look] = (),
+        earlier: Callable[[State], State | None] | None = None,
     ) -> None:
         self._asked, self._next, self._for_s, self._root = asked, next_state, for_s, root
         self._tell, self._cancel = tell or (lambda _: None), cancel or threading.Event()
@@ -83,7 +86,9 @@ class Inquiry:
         self._changed: dict[Identity, State] = {}
         self._shm: dict[int, Shm | None] = {}
         self._used: dict[int, Moved | None] = {}
-        self._is_first = True
+        self._is_first, self._has_begun = True, False
+        self._earlier = earlier or (lambda _: None)
+        self._has_history = False
         self._moved: Moved | None = None
         self._uses_shm = False
         self._fullest: Capacity | None = None
@@ -96,7 +101,11 @@ class Inquiry:
         """Watch, look, and put it together."""
         begin = time.monotonic()
         try:
-            first = state = self._follow()
+            state = self._follow()
+            before = self._earlier(state)
+            first, self._has_history = before or state, before is not None
+            if before is not None:  # what it did before belongs to what was watched
+                self._used = {pid: Moved() for pid in self._used}
             while not self._cancel.is_set():
                 passed_s = time.monotonic() - begin
                 if passed_s >= self._for_s or not self._living(state):
@@ -152,7 +161,8 @@ class Inquiry:
     def _look_around(self, state: State, passed_s: float) -> None:
         """Ask for first looks."""
         tree, looker = self._living(state), self._looker
-        if not looker.asked:
+        if not self._has_begun:
+            self._has_begun = True
             for row in first_ones(tree, self._asked):
                 looker.ask(row)
         elif passed_s < NO_MORE_FIRST * self._for_s:
@@ -205,7 +215,7 @@ class Inquiry:
         first = self._looker.looks.get(identity)
         lacks: list[Lack] = []
         changed = self._changed.get(identity)
-        runs_s = None
+        runs_s = state.watched_s if self._has_history else None
         if changed is not None:
             # The sample that showed it may have the RSS of before.
             runs_s = max(0, state.tick - changed.tick - 1) * state.interval_s
@@ -224,6 +234,7 @@ class Inquiry:
             asked=self._asked,
             tree=tuple(self._tree),
             watched_s=runs_s,
+            is_recorded=self._has_history and changed is None,
             frozen=is_frozen(identity, self._root),
             fullest=self._fullest,
             moved=self._moved,

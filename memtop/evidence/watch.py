@@ -1,8 +1,8 @@
 """How RSS moved while it was watched, from the history that the tracker keeps.
 
-Pure. The last five minutes are known sample by sample, what was before in steps of 15 s: the finer
-one is taken if it reaches back far enough. Histories are in KiB, what is made of them in bytes;
-times in seconds.
+Pure. The last 300 samples are known one by one, two hours in steps of 15 s, and a day in steps of
+5 minutes: the finest is taken that reaches back far enough. Histories are in KiB, what is made of
+them in bytes; times in seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 
 from memtop.diagnosis.evidence import Watch
-from memtop.model.history import BUCKET_S, TICKS
+from memtop.model.history import BUCKET_S, BUCKETS, LONG_EVERY, TICKS
 from memtop.model.state import Row, State
 
 OVER_S = 600.0  # what a sparkline shows
@@ -23,17 +23,37 @@ STEP_SHARE = 0.05  # of the whole rise: more of it came at that moment
 
 
 def watch_of(
-    state: State, row: Row, before: State | None = None, over_s: float | None = None
+    state: State,
+    row: Row,
+    before: State | None = None,
+    over_s: float | None = None,
+    *,
+    is_recorded: bool = False,
 ) -> Watch | None:
     """What was watched of a process; None before a second sample.
 
     `before` is an earlier state, which tells how its files and shared memory have changed since;
-    `over_s`: no more than this long, because it was another program before.
+    `over_s`: no more than this long, because it was another program before, or because a recording
+    reaches that far back (`is_recorded`); None is as long as a screen shows.
     """
     if row.history is None or row.rss_kib is None:
         return None
-    lows, highs, step_s = _series(state, row, over_s)
-    if len(lows) < 2:
+    series = _series(state, row, over_s)
+    return watch_over(state, row, *series, before=before, from_recording=is_recorded)
+
+
+def watch_over(
+    state: State,
+    row: Row,
+    lows: Sequence[int],
+    highs: Sequence[int],
+    step_s: float,
+    *,
+    before: State | None = None,
+    from_recording: bool = False,
+) -> Watch | None:
+    """The same of the least and the largest value, in KiB, of each step of `step_s` up to now."""
+    if row.history is None or len(lows) < 2:
         return None
     seconds = step_s * (len(lows) - 1)
     first, last = _ends(lows, step_s)
@@ -66,6 +86,7 @@ def watch_of(
         quarters=_quarters(lows) if last - first > SWING_KIB else (),
         still_s=still_s,
         pause_s=pause_s,
+        from_recording=from_recording,
     )
 
 
@@ -162,9 +183,14 @@ def _series(
         ticks = history.ticks(first, last)
         return ticks, ticks, state.interval_s
     last = state.bucket - round(ended_s / BUCKET_S)
-    spans = history.spans(state.bucket - round(over_s / BUCKET_S), last)
+    first = state.bucket - round(over_s / BUCKET_S)
+    if last - first < BUCKETS:
+        spans, step_s = history.spans(first, last), float(BUCKET_S)
+    else:
+        long_s = float(BUCKET_S * LONG_EVERY)
+        spans, step_s = history.long_spans(first // LONG_EVERY, last // LONG_EVERY), long_s
     known = [span for span in spans if span is not None]
-    return [low for low, _ in known], [high for _, high in known], float(BUCKET_S)
+    return [low for low, _ in known], [high for _, high in known], step_s
 
 
 def _shared_change(row: Row, before: State | None) -> int | None:

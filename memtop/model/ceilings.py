@@ -80,7 +80,8 @@ class Ceilings:
         here = self._here
         if time.clock_s - self._forgot_at >= FORGET_EVERY_S:
             self._forgot_at = time.clock_s
-            self._limits.keep(here)
+            # With those of who has ended of late: the kill may be counted after the last of them.
+            self._limits.keep({row.cgroup for row in rows.values() if row.cgroup is not None})
         limits = {
             path: limit._replace(processes=here[path])
             for path in self._limits.cgroups

@@ -5,7 +5,7 @@ Pure: it compares each state with the one before. Sizes in KiB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from memtop.model.state import Row, State
@@ -30,9 +30,9 @@ class Happenings:
         self._leaking: set[Identity] = set()
         self._told: list[tuple[float, str]] = []  # OOM kills of late: when, in which cgroup
 
-    def look(self, state: State) -> list[Happening]:
-        """What has happened since the state before."""
-        return [*self._oom_kills(state), *self._leaks(state)]
+    def look(self, state: State, among: Collection[Identity] | None = None) -> list[Happening]:
+        """What has happened since the state before; who became leak-like only of those `among`."""
+        return [*self._oom_kills(state), *self._leaks(state, among)]
 
     def _oom_kills(self, state: State) -> Iterable[Happening]:
         is_first, known = self._kills is None, self._kills or {}
@@ -51,8 +51,14 @@ class Happenings:
             self._told.append((state.clock_s, cgroup.path))
             yield _oom_kill(state, cgroup, cgroup.oom_kills - before)
 
-    def _leaks(self, state: State) -> Iterable[Happening]:
-        now = {row.identity: row for row in state.growing if row.trend.word == "leak-like"}
+    def _leaks(self, state: State, among: Collection[Identity] | None) -> Iterable[Happening]:
+        now = {
+            row.identity: row
+            for row in state.growing
+            if row.trend.word == "leak-like"
+            and row.identity != state.own  # who watches more and more knows more and more
+            and (among is None or row.identity in among)
+        }
         for identity, row in now.items():
             if identity not in self._leaking:
                 text = f"{row.title or row.name} {row.pid} is leak-like"

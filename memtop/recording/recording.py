@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from memtop.model.history import BUCKET_S
 from memtop.model.state import State
 from memtop.model.trends import Trend
 from memtop.probe.sample import Identity
+from memtop.recording.courses import Courses, Thing, courses_of, values_at
 from memtop.recording.cursor import Stretch, Stretches
 from memtop.recording.line import line, value_at
 from memtop.recording.opening import Damaged
@@ -72,6 +74,7 @@ class Process(NamedTuple):
     command: str | None
     role: str | None
     group: str | None
+    title: str | None = None
 
 
 class Recording:
@@ -187,7 +190,7 @@ class Recording:
         made: list[Process] = []
         for row in self._shelf.readable("processes"):
             fact = facts.get(row[0])
-            words = (fact[5], fact[6], fact[15], fact[17]) if fact else (None,) * 4
+            words = (fact[5], fact[6], fact[15], fact[17], fact[18]) if fact else (None,) * 5
             identity, name = Identity(row[2], row[1]), _text(words[0])
             made.append(
                 Process(
@@ -282,6 +285,35 @@ class Recording:
         """The memory of all over one segment, sample by sample; Damaged if it cannot be read."""
         with self._lock:
             return self._stretches.get(index)
+
+    def courses(self, moments: Sequence[Moment] | None = None) -> Courses:
+        """The memory of all processes and groups from the first to the last sample.
+
+        `moments`: what the method of that name has given.
+        """
+        times = [one.at for one in moments or self.moments()]
+        with self._lock:
+            return courses_of(self._shelf, self._stretches, times)
+
+    def values(self, tick: int) -> dict[int, int]:
+        """RSS in KiB of all processes and groups at one sample, by their numbers."""
+        with self._lock:
+            return values_at(self._shelf, self._stretches, tick)
+
+    def things(self) -> list[Thing]:
+        """Groups, cgroups and limits of the recording, with the words that were said last."""
+        words: dict[int, dict[str, Any]] = {}
+        for row in self._shelf.readable("words"):
+            words[row[2]] = json.loads(row[3])
+        return [
+            Thing(row[0], row[1], row[2], words.get(row[0], {}))
+            for row in self._shelf.readable("objects")
+        ]
+
+    def gaps(self) -> list[tuple[float, float]]:
+        """When nothing was sampled, between two samples: from, to."""
+        spans = {(first, last) for _, first, last in self._shelf.gaps}
+        return [(first * BUCKET_S, (last + 1) * BUCKET_S) for first, last in sorted(spans)]
 
     def fine(self) -> list[tuple[float, int, int]]:
         """What was sampled five times a second before an OOM kill or a leak: (when, number, KiB).

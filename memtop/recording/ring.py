@@ -2,7 +2,8 @@
 
 What kills a process is often over between two samples. Of those that grow and the largest RSS is
 read more often; the values are written only when something happens. It asks statm, which costs
-some microseconds a process. Times in seconds since the epoch, sizes in KiB.
+some microseconds a process, through descriptors that never answer for another process, also when
+a PID is in use again. Times in seconds since the epoch, sizes in KiB.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 from collections import deque
 
 from memtop.model.state import State
-from memtop.probe.handle import read
+from memtop.probe.handle import Handle, open_process
+from memtop.probe.parse import parse_statm
 from memtop.probe.sample import Identity
 
 EVERY_S = 0.2
@@ -28,6 +30,7 @@ class Ring:
     def __init__(self, root: str = "/proc") -> None:
         self._root = root
         self._chosen: tuple[Identity, ...] = ()
+        self._handles: dict[Identity, Handle] = {}
         self._points: dict[Identity, deque[tuple[float, int]]] = {}
         self._read_until = 0.0
 
@@ -43,6 +46,8 @@ class Ring:
             key=lambda row: (row.identity != selected, not row.is_growing, -(row.rss_kib or 0))
         )
         self._chosen = tuple(row.identity for row in rows[:MOST])
+        for one in self._handles.keys() - set(self._chosen):
+            self._handles.pop(one).close()
         oldest = state.taken_at - KEPT_S
         for one, points in list(self._points.items()):
             while points and one not in self._chosen and points[0][0] < oldest:
@@ -54,11 +59,12 @@ class Ring:
         """Read those that were chosen, now."""
         for one in self._chosen:
             try:
-                pages = int(read(f"{self._root}/{one.pid}/statm", 256).split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
+                kib = _PAGE_KIB * parse_statm(os.pread(self._fd_of(one), 256, 0)).rss_pages
+            except (OSError, ValueError):
+                continue  # it is gone
+            if not kib:
+                continue  # it is dead: its memory was taken from it before it goes
             points = self._points.setdefault(one, deque())
-            kib = pages * _PAGE_KIB
             # A value holds until the next one: what rests takes no room.
             if not points or points[-1][1] != kib:
                 points.append((at, kib))
@@ -71,3 +77,21 @@ class Ring:
         found = [point for point in found if point[0] > self._read_until]
         self._read_until = max((at for at, _, _ in found), default=self._read_until)
         return sorted(found)
+
+    def close(self) -> None:
+        """Give the descriptors back; more calls are harmless."""
+        for handle in self._handles.values():
+            handle.close()
+        self._handles.clear()
+
+    def _fd_of(self, identity: Identity) -> int:
+        """An open statm of this very process; OSError if it is gone."""
+        handle = self._handles.get(identity)
+        if handle is None:
+            folder = f"{self._root}/{identity.pid}"
+            handle, _, _ = open_process(folder, identity.pid, keep_statm=True, keep_stat=False)
+            if handle.identity != identity:
+                handle.close()
+                raise ProcessLookupError
+            self._handles[identity] = handle
+        return handle.statm_fd

@@ -150,8 +150,9 @@ class Session:
                 settings=self._settings,
                 known=self._past.known,
             )
-        self._recorder.write(state, self._chosen.rows(state))
-        happened = self._happenings.look(state)
+        rows = self._chosen.rows(state)
+        self._recorder.write(state, rows)
+        happened = self._happenings.look(state, rows)
         for one in happened:
             self.add_event(one.kind, one.text, one.detail, at=state.taken_at)
         if self.ring is None:
@@ -206,6 +207,8 @@ class Session:
 
     def close(self) -> None:
         """Give the file back; more calls are harmless."""
+        if self.ring is not None:
+            self.ring.close()
         self._connection.close()
         if self._claim is not None:
             os.close(self._claim)

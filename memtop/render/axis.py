@@ -25,10 +25,14 @@ HOURS_S, DAY_S = 7200.0, 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a moment, or that somebody has marked."""
+    """Something that happened at a moment, or that somebody has marked.
+
+    One that `divides` parts what came before it from what came after.
+    """
 
     at: float
     text: str
+    divides: bool = True
 
 
 class Axis(NamedTuple):

@@ -224,9 +224,10 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     ended_at = row.ended_at if detail.group is None else None
     values = points(history, state, window_s, ended_at)
     stretches: list[Stretch] = []
-    if detail.marks and chart_height >= CHANGES_HEIGHT:
+    if detail.marks and (chart_height >= CHANGES_HEIGHT or not beside):
         stretches = changes(values, detail.marks)
-        chart_height -= bool(stretches)
+        if beside:  # else the last of the facts makes room
+            chart_height -= bool(stretches)
     chart += chart_cells(
         values,
         window_s,

@@ -1,6 +1,7 @@
 """What changed from mark to mark, as a line below a chart: `├── +22.0 GiB ──├─ 0.0 MiB ─┤`.
 
-It stands below the same columns as the chart. Sizes in KiB, times in seconds since the epoch.
+It stands below the same columns as the chart; where those are too narrow, the changes are listed
+with their marks, the latest ones. Sizes in KiB, times in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 
 from memtop import units
 from memtop.model.marks import Stretch, between
-from memtop.render.cells import Cell
+from memtop.render.cells import Cell, cut, width_of
 from memtop.render.chart import LABEL_WIDTH, Mark
+from memtop.render.escape import fit, visible
 
 LABEL = "by mark"
-Piece = tuple[int, list[Cell]]
+MOST_NAME = 16  # cells of the text of a mark in a list
 
 
 def changes(values: Sequence[tuple[float, float]], marks: Sequence[Mark]) -> list[Stretch]:
@@ -29,42 +31,71 @@ def changes(values: Sequence[tuple[float, float]], marks: Sequence[Mark]) -> lis
     def value_at(at: float) -> int:
         return round(least[times[max(0, bisect_right(times, at) - 1)]])
 
-    return between([(one.at, one.text) for one in marks], times[0], times[-1], value_at)
+    divisions = [(one.at, one.text) for one in marks if one.divides]
+    return between(divisions, times[0], times[-1], value_at)
 
 
 def change_cells(
     stretches: Sequence[Stretch], begin: float, window_s: float, columns: int
 ) -> list[Cell]:
-    """The line below a chart of `columns` that begins at `begin`; where there is no room for a
-    change there is but a rule."""
+    """The line below a chart of `columns` that begins at `begin`."""
+    label: Cell = (LABEL.rjust(LABEL_WIDTH) + "  ", "dim")
+    made = _drawn(stretches, begin, window_s, columns) or _listed(stretches, columns)
+    return cut([label, *made], LABEL_WIDTH + 2 + columns)
+
+
+def _drawn(
+    stretches: Sequence[Stretch], begin: float, window_s: float, columns: int
+) -> list[Cell] | None:
+    """Each change within its stretch; None if there is no room for one that is any."""
 
     def place(at: float) -> int:
         return max(0, min(columns - 1, int((at - begin) / window_s * columns)))
 
-    cells: list[Cell] = [(LABEL.rjust(LABEL_WIDTH) + "  ", "dim")]
+    made: list[Cell] = []
     end = 0
-    for index, stretch in enumerate(stretches):
+    for stretch in stretches:
         first, last = place(stretch.begin), place(stretch.end)
-        if last <= first and index < len(stretches) - 1:
-            continue
-        cells.append((" " * (first - end) + "├", "rule"))
-        room = last - first - 1
         words = _words(stretch.change_kib)
-        size = sum(len(text) for text, _ in words)
-        if room >= size:
+        size, room = width_of(words), last - first - 1
+        if size > room:
+            if _is_any(stretch.change_kib):
+                return None
+            words, size = [], 0
+        if last > first:
             left = (room - size) // 2
-            cells += [("─" * left, "rule"), *words, ("─" * (room - size - left), "rule")]
-        else:
-            cells.append(("─" * max(0, room), "rule"))
-        end = max(last, first + 1)
-    return [*cells, ("┤", "rule")]
+            made += [(" " * (first - end) + "├" + "─" * left, "rule"), *words]
+            made.append(("─" * (room - size - left), "rule"))
+        end = last
+    return [*made, ("┤", "rule")]
+
+
+def _listed(stretches: Sequence[Stretch], columns: int) -> list[Cell]:
+    """The latest changes that there is room for, each behind its mark."""
+    made: list[Cell] = []
+    for stretch in reversed(stretches):
+        if not _is_any(stretch.change_kib):
+            continue
+        name = fit(visible(stretch.text), MOST_NAME).rstrip() or "before"
+        piece: list[Cell] = [(name, "accent"), *_words(stretch.change_kib), ("  ", "dim")]
+        if width_of(piece) + width_of(made) > columns:
+            break
+        made = piece + made
+    return made or [("no change", "dim")]
+
+
+def _is_any(change_kib: int | None) -> bool:
+    """Whether a change is one as it is written."""
+    return change_kib is not None and any(
+        digit in "123456789" for digit in units.size_parts(abs(change_kib))[0]
+    )
 
 
 def _words(change_kib: int | None) -> list[Cell]:
     if change_kib is None:
         return [(f" {units.UNKNOWN} ", "dim")]
     number, unit = units.size_parts(abs(change_kib))
-    if not any(digit in "123456789" for digit in number):
+    if not _is_any(change_kib):
         return [(f" {number} {unit} ", "dim")]
     sign = "+" if change_kib > 0 else units.MINUS
     return [(f" {sign}{number}", "bright" if change_kib > 0 else "text"), (f" {unit} ", "dim")]

@@ -9,12 +9,15 @@ from __future__ import annotations
 import html
 import io
 import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
+from rich.text import Text
 
 from memtop.errors import MemtopError
+from memtop.render.cells import Cell
 
 FONTS = "DejaVu Sans Mono, Menlo, Consolas, Liberation Mono, monospace"
 ASPECT = 0.602  # width by height of a character of DejaVu Sans Mono
@@ -87,6 +90,19 @@ def svg(screen: RenderableType, width: int, height: int, background: str) -> str
         unique_id="memtop",
     )
     return _BRAILLE_TEXT.sub(_dots, made)
+
+
+def svg_of_cells(
+    lines: Sequence[Sequence[Cell]], width: int, colors: Mapping[str, str], background: str
+) -> str:
+    """Lines of cells as SVG; `colors` by their roles, any other role is that of `dim`."""
+    text = Text(no_wrap=True)
+    for number, line in enumerate(lines):
+        if number:
+            text.append("\n")
+        for piece, role in line:
+            text.append(piece, style=colors.get(role, colors["dim"]))
+    return svg(text, width, len(lines), background)
 
 
 def _dots(match: re.Match[str]) -> str:

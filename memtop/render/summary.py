@@ -202,8 +202,9 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
         extras.append([(f"≡ {many} group{'s' if many > 1 else ''} of many", "rising")])
     if kills := oom_kills(state):
         extras.append([(f"{kills} OOM kill{'s' if kills > 1 else ''}", "leak")])
-    if notice.recording:
-        extras.append(_recording_cells(notice.recording, width))
+    recording = _recording_cells(notice.recording, width) if notice.recording else []
+    if recording:
+        extras.append(recording)
     closed = sum(row.rights == () for row in living)
     if closed and width >= 96:
         extras.append([(f"{closed:,}", "text"), (" closed to memtop", "dim")])
@@ -213,9 +214,14 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     if (notice.message or notice.progress) and width_of(left) + width_of(right) + 5 > width:
         left = []  # what is said is read in full; the count comes back in a moment
     room = width - 2 - width_of(left) - width_of(right) - 2
+    least = [extra[:1] if extra is recording else extra for extra in extras]
+    crowded = sum(width_of(extra) + 3 for extra in least) > room
+    if recording and crowded and right[0][0] == order_words(view):
+        room += width_of(right[:1])  # that it records is less known than how rows are ordered
+        right = right[1:]
     for extra in extras:
         need = width_of(extra) + 3
-        if need > room and extra[0][0] == RECORDING:
+        if need > room and extra is recording:
             need = width_of(extra := extra[:1]) + 3  # the name goes before the sign does
         if need <= room:
             left += [("   ", "dim"), *extra]
@@ -262,12 +268,16 @@ def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[C
         return [(f"paused {at}", "accent"), *word, ("   " + time, "text")]
     if width < 60:
         return [(time, "text")]
-    order = f"{LAYOUT_WORDS[view.layout]} {SORT_WORDS.get(view.sort, view.sort)}"
-    pieces: list[Cell] = [(order, "dim")]
+    pieces: list[Cell] = [(order_words(view), "dim")]
     if width >= 112:
         interval = f"{state.interval_s:g} s"
         pieces += [(f"   {interval}   watched {units.duration(state.watched_s)}", "dim")]
     return [*pieces, ("   " if width >= 96 else "  ", "dim"), (time, "text")]
+
+
+def order_words(view: View) -> str:
+    """How the rows are laid out and ordered: `tree by growth`."""
+    return f"{LAYOUT_WORDS[view.layout]} {SORT_WORDS.get(view.sort, view.sort)}"
 
 
 def _progress_cells(progress: Progress, width: int) -> list[Cell]:

@@ -26,9 +26,17 @@ class Marks:
     def __init__(self) -> None:
         self._marks: deque[tuple[Mark, frozenset[Identity] | None]] = deque(maxlen=KEPT)
 
-    def add(self, at: float, text: str, whose: Collection[Identity] | None = None) -> None:
+    def add(
+        self,
+        at: float,
+        text: str,
+        whose: Collection[Identity] | None = None,
+        *,
+        divides: bool = True,
+    ) -> None:
         """Put a mark on the charts of processes; None: of all."""
-        self._marks.append((Mark(at, text), None if whose is None else frozenset(whose)))
+        mark = Mark(at, text, divides)
+        self._marks.append((mark, None if whose is None else frozenset(whose)))
 
     def of(self, identities: Iterable[Identity]) -> tuple[Mark, ...]:
         """The marks on a chart that is about these processes, the earliest first."""
@@ -44,7 +52,7 @@ class Marks:
         if identity is None or one.kind in ("mark", "oom"):
             self.add(at, one.text)
         elif one.kind == "leak-like":
-            self.add(at, f"{identity.pid} leak-like", {identity})
+            self.add(at, f"{identity.pid} leak-like", {identity}, divides=False)
         else:
             self.add(at, one.text, {identity})
 

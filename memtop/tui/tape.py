@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from memtop.kept import Kept
     from memtop.recording.session import Session
 
-RING_EVERY_S = 0.2  # as recording.ring has it, which is not imported for the first frame
+# As recording.ring and recording.quantities have them, which are not needed for the first frame.
+RING_EVERY_S, FIGURES_EVERY_S = 0.2, 15.0
 
 
 class _Order(NamedTuple):
@@ -57,6 +58,7 @@ class Tape:
         self._open = open_
         self._session = session
         self._given = None if session is None else session.path
+        self._state: State | None = None
         self._orders: deque[_Order] = deque()
 
     # -- on any thread ---------------------------------------------------------------------
@@ -100,13 +102,22 @@ class Tape:
     # -- on the thread that samples --------------------------------------------------------
 
     def wanted(self, wanted: Wanted) -> Wanted:
-        """What is to be sampled: for a recording figures of all, whoever is on show."""
-        if self._session is None:
+        """What is to be sampled: for a recording also who is not on show, some at each sample.
+
+        Figures are written every 15 s; to read those of all each time would double the cost of a
+        sample.
+        """
+        state = self._state
+        if self._session is None or state is None:
             return wanted
-        return wanted._replace(all_usage=True, all_cpu=True)
+        turns = max(1, round(FIGURES_EVERY_S / state.interval_s))
+        turn = (state.tick + 1) % turns
+        due = [row.pid for row in state.rows.values() if row.pid % turns == turn]
+        return wanted._replace(pids=frozenset(wanted.pids).union(due))
 
     def take(self, state: State) -> None:
         """Write a state, and whatever else there is to do."""
+        self._state = state
         self.work()
         if self._session is not None:
             self._guarded(partial(self._write, state))
@@ -171,7 +182,7 @@ class Tape:
         ended = self._close()
         count = f"{ended.samples} sample{'' if ended.samples == 1 else 's'}"
         name = Path(ended.path).name
-        self.post(Taped(None, f"recorded {count} in {name}: memtop replay shows it"))
+        self.post(Taped(None, f"{count} written to {name}: memtop replay shows it"))
 
     def _close(self) -> Ended:
         session = self._session

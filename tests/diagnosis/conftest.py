@@ -233,10 +233,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """They share one time of watching, and a case belongs to the test that has its name."""
     for item in items:
-        if Path(item.path).parent == HERE:
-            item.add_marker(pytest.mark.xdist_group("diagnosis"))
-            if "kind" in getattr(item, "callspec", SimpleNamespace(params={})).params:
-                item.add_marker(pytest.mark.watches(item.callspec.params["kind"]))
+        parameters = getattr(item, "callspec", SimpleNamespace(params={})).params
+        if Path(item.path).parent == HERE and "kind" in parameters:
+            item.add_marker(pytest.mark.watches(parameters["kind"]))
 
 
 @pytest.fixture(scope="session")

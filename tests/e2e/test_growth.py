@@ -20,8 +20,6 @@ from memtop.model.tracker import Tracker
 from memtop.probe.procfs import ProcfsSource
 from memtop.probe.sample import Wanted
 
-pytestmark = pytest.mark.xdist_group("growth")  # they share one minute of watching
-
 WATCHED_S = 62
 LATE_S = 20
 

@@ -101,6 +101,8 @@ def interpreters():
 
 
 INTERPRETERS = interpreters()
+# The oldest and the newest that are here, and the one that runs the tests.
+QUICK = {*[*INTERPRETERS][:1], *[*INTERPRETERS][-1:], f"3.{sys.version_info.minor}"}
 
 
 @cache
@@ -137,7 +139,10 @@ def service(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="start methods are those of Linux")
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "version",
+    [pytest.param(one, marks=() if one in QUICK else pytest.mark.deep) for one in VERSIONS],
+)
 def test_real_pools(version, service):
     """The roles of real workers of every start method.
 

@@ -56,13 +56,6 @@ def _with_priority(paths):
     return [(path, path in quick) for path in paths]
 
 
-def pytest_collection_modifyitems(items):
-    """One after the other: they measure times."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("inject"))
-
-
 def pytest_terminal_summary(terminalreporter):
     """What the tests measured, one line for each."""
     reports = [one for name in ("passed", "failed") for one in terminalreporter.getreports(name)]

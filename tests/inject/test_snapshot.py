@@ -153,10 +153,11 @@ def test_what_stays(start, act, record_property, times):
     assert not regions_of(pid)
 
 
-def test_asyncio_goes_on(start, act, python):
+@pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.deep)])
+def test_asyncio_goes_on(start, act, python, times):
     """Tasks by coroutine and state, queues by name; the loop runs on as before, collections too."""
     target = start("target_objects.py", "tasks", 40, python=python)
-    for _ in range(10):
+    for _ in range(times):
         result = took(act, target)
     found = {(one["coroutine"], one["state"]): one["count"] for one in result["tasks"]}
     assert found[("wait_for_more", "pending")] == 40
@@ -171,7 +172,7 @@ def test_asyncio_goes_on(start, act, python):
     assert "rror" not in target.complaints() and "never awaited" not in target.complaints()
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(100, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.deep)])
 def test_tuples_that_are_being_made(start, act, python, times):
     """Threads make tuples out of generators, which fails if somebody else refers to them."""
     target = start("target_objects.py", "tuples", 3, python=python)

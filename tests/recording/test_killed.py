@@ -29,7 +29,8 @@ def test_killed_at_any_instant(tmp_path, writers):
         child = writers.start(path)
         time.sleep(roll.random() * 0.15)
         child.kill()
-        lines = child.communicate()[0].split("\n")
+        lines = child.stdout.read().split("\n")  # communicate() leaves out what is buffered
+        child.wait()
         said = max([child.first_tick, *(int(line) for line in lines[:-1] if line)])
         with Recording(str(path)) as recording:
             assert recording.damage is None

@@ -46,12 +46,12 @@ def test_a_full_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     script = (
-        f"mount -t tmpfs -o size=1m tmpfs {disk} && "
+        f"mount -t tmpfs -o size=400k tmpfs {disk} && "
         f"{' '.join(RECORD)} {disk}/a.memtop {' '.join(FAKE)}; code=$?; "
         f"cp {disk}/a.memtop* {tmp_path}/; exit $code"
     )
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60
+        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=120
     )
 
     assert done.returncode == 1, done.stderr

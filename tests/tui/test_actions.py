@@ -7,7 +7,7 @@ import time
 import types
 
 import pytest
-from tests_support import app_over
+from tests_support import app_over, sizes_and_looks
 
 from memtop.actions.result import Check, Generation, Plan, Refusal, Result
 from memtop.model.query import View
@@ -538,8 +538,11 @@ async def test_for_real(over_this_machine, look, children):
 # -- sizes, and the way out --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [(160, 48), (80, 24), (60, 12), (40, 10), (20, 5), (5, 3), (1, 1)])
-@pytest.mark.parametrize("options", [{}, {"ascii_only": True, "theme": "ansi"}])
+SIZES = [(160, 48), (80, 24), (60, 12), (40, 10), (20, 5), (5, 3), (1, 1)]
+LOOKS = [{}, {"ascii_only": True, "theme": "ansi"}]
+
+
+@pytest.mark.parametrize(("size", "options"), sizes_and_looks(SIZES, LOOKS))
 async def test_every_size(live, look, performer, size, options):
     """Question, progress and log are drawn at any size, resized, with ASCII and 16 colours."""
     performer.refusals[12] = FORCEABLE

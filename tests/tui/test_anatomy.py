@@ -13,7 +13,7 @@ import pytest
 from test_acting import put_cursor_on
 from test_actions import gone, seen
 from test_findings import voice
-from tests_support import app_over
+from tests_support import app_over, sizes_and_looks
 
 from memtop.anatomy.image import Cancelled
 from memtop.anatomy.result import Anatomy, Arena, Part, QuickArenas
@@ -465,8 +465,11 @@ async def test_enter_keeps_the_table(live, look, reader):
         assert "threads" in screen.text
 
 
-@pytest.mark.parametrize("size", [(160, 48), (120, 40), (96, 34), (80, 24), (60, 20), (40, 10)])
-@pytest.mark.parametrize("options", [{}, {"ascii_only": True, "theme": "ansi"}])
+SIZES = [(160, 48), (120, 40), (96, 34), (80, 24), (60, 20), (40, 10)]
+LOOKS = [{}, {"ascii_only": True, "theme": "ansi"}]
+
+
+@pytest.mark.parametrize(("size", "options"), sizes_and_looks(SIZES, LOOKS))
 async def test_every_size(live, look, reader, size, options):
     """At any size it is drawn, resized and closed; the largest part is there down to 40x10."""
     async with look(live(**options), size) as screen:

@@ -15,7 +15,7 @@ import pytest
 from test_acting import put_cursor_on
 from test_actions import gone, seen
 from test_findings import cgroup, voice
-from tests_support import app_over, service
+from tests_support import app_over, service, sizes_and_looks
 
 from memtop.diagnosis.finding import CAUSES
 from memtop.errors import Denied
@@ -501,8 +501,11 @@ async def test_moving_in_a_long_answer(live, look, inquiries):
         assert screen.app._main.table.cursor.pid == 21
 
 
-@pytest.mark.parametrize("size", [(160, 48), (120, 40), (96, 34), (80, 24), (60, 20), (40, 10)])
-@pytest.mark.parametrize("options", [{}, {"ascii_only": True, "theme": "ansi"}, {"theme": "light"}])
+SIZES = [(160, 48), (120, 40), (96, 34), (80, 24), (60, 20), (40, 10)]
+LOOKS = [{}, {"ascii_only": True, "theme": "ansi"}, {"theme": "light"}]
+
+
+@pytest.mark.parametrize(("size", "options"), sizes_and_looks(SIZES, LOOKS))
 async def test_every_size(live, look, inquiries, size, options):
     """No line is wider than the screen, on no tab; the answer is there on all of them."""
     async with look(live(**options), size) as screen:

@@ -16,7 +16,7 @@ import pytest
 from test_acting import put_cursor_on
 from test_actions import gone, seen
 from test_findings import voice
-from tests_support import app_over
+from tests_support import app_over, sizes_and_looks
 
 from memtop.actions.result import Check, Plan, Result
 from memtop.anatomy.image import Cancelled
@@ -541,8 +541,11 @@ async def test_a_group_means_its_worst_member(live, look, counter):
         assert counter.snapped == [103]
 
 
-@pytest.mark.parametrize("size", [(160, 48), (120, 40), (80, 24), (60, 20), (40, 10)])
-@pytest.mark.parametrize("options", [{}, {"ascii_only": True, "theme": "ansi"}])
+SIZES = [(160, 48), (120, 40), (80, 24), (60, 20), (40, 10)]
+LOOKS = [{}, {"ascii_only": True, "theme": "ansi"}]
+
+
+@pytest.mark.parametrize(("size", "options"), sizes_and_looks(SIZES, LOOKS))
 async def test_every_size(live, look, counter, size, options):
     """At any size it is drawn, resized and closed; the largest type is there down to 40x10."""
     async with look(live(**options), size) as screen:

@@ -9,7 +9,14 @@ from memtop.render.escape import cells
 SIZES = [(160, 48), (120, 40), (100, 30), (80, 24), (70, 20), (60, 12), (40, 10), (20, 5), (1, 1)]
 
 
-@pytest.mark.parametrize("size", SIZES)
+# Each of them is drawn in every size; the first one matters where something is made once.
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(size, marks=() if size in ((160, 48), (80, 24), (1, 1)) else pytest.mark.deep)
+        for size in SIZES
+    ],
+)
 async def test_every_size_is_drawn(app, look, size):
     """However small the terminal, lines fit it and nothing breaks, also while it is resized."""
     async with look(app, size) as screen:

@@ -1,4 +1,6 @@
-"""An app over a fake source, with no thread and no terminal."""
+"""An app over a fake source, with no thread and no terminal; sizes and looks to draw it in."""
+
+import pytest
 
 from memtop.model.query import View
 from memtop.model.tracker import Tracker
@@ -32,3 +34,15 @@ def app_over(source, *, ticks=40, view=None, own=None, **options):
     for _ in range(ticks):
         state = tracker.feed(source.sample(tracker.ask(Wanted())))
     return MemtopApp(source, tracker, state, view or View(), sampling=False, **options)
+
+
+def sizes_and_looks(sizes, looks):
+    """Parameters `size` and `options`: every size in every look; not `deep` are the largest, 80x24
+    and the smallest size in the first look, and 80x24 in the others."""
+    usual = {max(sizes), (80, 24), min(sizes)}
+    return [
+        pytest.param(size, options, marks=() if is_quick else pytest.mark.deep)
+        for options in looks
+        for size in sizes
+        for is_quick in [size == (80, 24) or (options == looks[0] and size in usual)]
+    ]

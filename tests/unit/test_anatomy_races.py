@@ -70,12 +70,13 @@ def without_scan(monkeypatch):
     )
 
 
-def test_a_heap_that_grows(children):
+@pytest.mark.parametrize("times", [6, pytest.param(24, marks=pytest.mark.deep)])
+def test_a_heap_that_grows(children, times):
     """40 MB a second by brk: its arena is found every time, and nearly all is explained."""
     child = children.ready(GROWING)
     identity = identity_of(child.pid)
     time.sleep(0.3)
-    for _ in range(12):
+    for _ in range(times):
         found = look(identity)
         assert len(found.arenas) == 1, found.missing
         assert 0.98 <= found.explained_bytes / found.rss_bytes <= 1.005

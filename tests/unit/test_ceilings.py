@@ -202,3 +202,19 @@ def test_cgroups_without_processes_are_forgotten():
     source.end(900)
     source.cgroups.pop()
     assert "/other" not in feed(source, 80, tracker).limits
+
+
+def test_a_cgroup_stays_as_long_as_its_dead_are_shown():
+    """A kill may be counted after the last process of a cgroup is gone: it is still read then."""
+    source = FakeSource()
+    source.spawn(1, 0, "init", 10, age_s=4000, cgroup="/")
+    source.spawn(7, 1, "python", 80, command="python -m job", cgroup="/job")
+    source.cgroups = [cgroup("/"), cgroup("/job", "/", 100, 90, oom_kills=0)]
+    tracker = Tracker()
+    feed(source, 58, tracker)
+    source.end(7)
+    source.cgroups = [cgroup("/"), cgroup("/job", "/", 100, 1, oom_kills=1)]
+    feed(source, 1, tracker)
+    source.cgroups = [cgroup("/")]
+    assert feed(source, 10, tracker).limits["/job"].cgroup.oom_kills == 1
+    assert "/job" not in feed(source, 120, tracker).limits

@@ -84,7 +84,11 @@ VARIANTS = [
         "trim is no help",
         MADE["the incident"],
         "arena_fragmentation",
-        ["T (malloc_trim) would return 6.0 MiB only", "--for 1h"],
+        [
+            "T (malloc_trim) would return 6.0 MiB only",
+            "memtop record FILE --duration 24h, then memtop report FILE",
+            "its last quarter must be a plateau",
+        ],
         ["memtop trim"],
     ),
     (
@@ -232,7 +236,17 @@ VARIANTS = [
         ["peaks stay below"],
         ["gc.collect"],
     ),
-    ("steady", MADE["steady"], "steady", ["Nothing has to be done", "--for 2h"], []),
+    (
+        "steady",
+        MADE["steady"],
+        "steady",
+        [
+            "Nothing has to be done",
+            "memtop record FILE --pid 4711 --duration 24h",
+            "memtop diagnose 4711 --record FILE",
+        ],
+        [],
+    ),
     (
         "the limit fits one",
         MADE["one that fits"],

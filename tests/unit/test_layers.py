@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,21 @@ ROOT = Path(memtop.__file__).parent
 
 # Each floor may import those below it; packages that share a floor do not import each other.
 FLOORS = [
-    {"cli", "__main__", "arguments", "acting", "comparing", "diagnosing", "looking", "watching"},
-    {"adding", "listing", "noting", "replaying"},
-    {"console", "named"},
+    {
+        "cli",
+        "__main__",
+        "arguments",
+        "acting",
+        "comparing",
+        "diagnosing",
+        "looking",
+        "reporting",
+        "watching",
+    },
+    {"adding", "listing", "noting", "observing", "replaying"},
+    {"console", "named", "sampling"},
     {"tui"},
+    {"recalling", "reports"},
     {"kept"},
     {"actions", "evidence", "recording", "render"},
     {"diagnosis", "anatomy"},
@@ -25,7 +37,8 @@ FLOORS = [
     {"columns", "secrets", "units", "paths", "plain", "errors", "config", "__init__"},
 ]
 EXCEPTIONS = {("__main__", "cli"), ("cli", "arguments")} | {
-    ("cli", name) for name in ("acting", "comparing", "diagnosing", "looking", "watching")
+    ("cli", name)
+    for name in ("acting", "comparing", "diagnosing", "looking", "reporting", "watching")
 }
 NO_TERMINAL_LIBRARIES = {"textual", "rich", "plotext"}
 
@@ -43,7 +56,8 @@ def package_of(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -53,7 +67,7 @@ def imported(path: Path) -> set[str]:
             module = node.module or ""
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -3,6 +3,7 @@
 import os
 import random
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -10,7 +11,9 @@ from memtop.errors import MemtopError
 from memtop.model.filter import parse
 from memtop.model.tracker import Tracker
 from memtop.probe.fake import FakeSource
-from memtop.probe.sample import Cgroup, Pod, Wanted
+from memtop.probe.handle import read
+from memtop.probe.parse import parse_stat
+from memtop.probe.sample import Cgroup, Identity, Pod, Wanted
 from memtop.recording.recording import Recording
 from memtop.recording.resuming import GoingOn
 from memtop.recording.ring import KEPT_S, MOST, Ring
@@ -191,11 +194,27 @@ def test_an_oom_kill_is_an_event(tmp_path):
         assert recording.time_of(12) == event.at
 
 
+@pytest.mark.parametrize("case", ["not recorded", "memtop itself"])
+def test_a_leak_of_nobody_here_is_no_event(tmp_path, case):
+    """Who is not recorded, and memtop that knows more and more, become leak-like without a word."""
+    path, source = tmp_path / "a.memtop", leaking()
+    chosen = Chosen(top_pid=12) if case == "not recorded" else None
+    own = source.processes[10].identity if case == "memtop itself" else None
+    session, tracker = Session(str(path), chosen=chosen), Tracker(1.0, own)
+    for _ in range(200):
+        state = tracker.feed(source.sample(tracker.ask(WANTED)))
+        session.take(state)
+    session.close()
+    assert row(state, 10).trend.word == "leak-like"
+    with Recording(str(path)) as recording:
+        assert recording.events() == []
+
+
 def test_a_leak_is_an_event_and_its_last_minutes_are_kept(tmp_path):
     """When a process becomes leak-like that is marked, and what the ring saw is in the file."""
     path, source = tmp_path / "a.memtop", leaking()
     own = source.spawn(os.getpid(), rss_mib=10)
-    own.identity = own.identity._replace(pid=os.getpid())
+    own.identity = Identity(parse_stat(read("/proc/self/stat")).start_ticks, os.getpid())
     session, tracker = Session(str(path), root="/proc"), Tracker()
     for tick in range(200):
         session.take(tracker.feed(source.sample(tracker.ask(WANTED))))
@@ -228,12 +247,20 @@ def test_the_ring_reads_the_selected_the_growing_and_the_largest():
     assert pids[:3] == [99, 10, 159]
 
 
+def write_stat(path, identity):
+    """A `stat` as the kernel writes it (proc_pid_stat(5))."""
+    fields = ["S", "1", *["0"] * 17, str(identity.start_ticks), "0", "10", *["0"] * 28]
+    path.write_text(f"{identity.pid} (python) {' '.join(fields)}\n")
+
+
 def test_the_ring_forgets(tmp_path):
     """The ring holds two minutes, only changes take room, and nothing is taken twice."""
     (tmp_path / "7").mkdir()
     statm = tmp_path / "7" / "statm"
+    statm.touch()
     source = FakeSource()
-    source.spawn(7, rss_mib=10)
+    identity = source.spawn(7, rss_mib=10).identity
+    write_stat(tmp_path / "7" / "stat", identity)
     state = Tracker().feed(source.sample(WANTED))
     ring = Ring(str(tmp_path))
     ring.choose(state)
@@ -245,6 +272,33 @@ def test_the_ring_forgets(tmp_path):
     assert found[0][0] <= 1000 + 1000 * 0.2 - KEPT_S
     assert len(found) <= KEPT_S + 2
     assert ring.take() == []
+
+
+def test_the_ring_never_reads_another_process(tmp_path):
+    """Nothing is said of a process whose PID is in use again, whether it was held or not."""
+    source = FakeSource()
+    identity = source.spawn(os.getpid(), rss_mib=10).identity
+    state = Tracker().feed(source.sample(WANTED))
+    ring = Ring()
+    ring.choose(state)
+    ring.read(1000.0)
+    assert identity.start_ticks != parse_stat(read("/proc/self/stat")).start_ticks
+    assert ring.take() == []
+
+    child = subprocess.Popen(["sleep", "60"])
+    started = parse_stat(read(f"/proc/{child.pid}/stat")).start_ticks
+    ended = source.spawn(child.pid, rss_mib=10)
+    ended.identity = Identity(started, child.pid)
+    ring.choose(Tracker().feed(source.sample(WANTED)))
+    ring.read(1001.0)
+    assert [one for _, one, _ in ring.take()] == [ended.identity]
+    child.kill()
+    child.wait()
+    ring.read(1002.0)
+    assert ring.take() == []
+    opened = len(os.listdir("/proc/self/fd"))
+    ring.close()
+    assert len(os.listdir("/proc/self/fd")) == opened - 1
 
 
 def test_any_tool_reads_the_main_facts(tmp_path):

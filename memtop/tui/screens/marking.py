@@ -46,6 +46,11 @@ class Marking(Inspecting, Targeting):
         super().__init__()
         self._happenings = Happenings()
 
+    def on_mount(self) -> None:
+        """It may be recorded from the beginning."""
+        self.recording_path = self.tape.path
+        self._is_wanted = self.recording_path is not None
+
     def show_frame(self) -> None:
         """Draw all but table and pane; the main screen knows how."""
         raise NotImplementedError

@@ -1,0 +1,1 @@
+"""A service that renders each request in a process of its own, under RLIMIT_AS."""

@@ -1,0 +1,1 @@
+"""A tracking service whose pool worker keeps what its threads have freed."""

@@ -1,0 +1,1 @@
+"""A voice agent with a process for each session: many of them, none of which leaks."""
