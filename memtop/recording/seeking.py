@@ -120,7 +120,9 @@ def _by_clock(recording: Recording, match: re.Match[str], text: str, here: int |
             begin, end = begin[11:], end[11:]
         raise UsageError(f"{text} is not within {begin}Z to {end}Z")
     at = last_at if here is None else recording.time_of(here)
-    return recording.tick_at(min(inside, key=lambda one: abs(one - at)))
+    found = min(inside, key=lambda one: abs(one - at))
+    # `14:03` is the first sample of the minute, `14:03:22` the one that is shown with that time.
+    return tick_of(recording, found) if seconds is None else recording.tick_at(found + 0.999)
 
 
 def _within(number: str | None, most: int) -> int:

@@ -30,6 +30,7 @@ from memtop.render.passage import WHOLE, Passage, Place, place_cells
 from memtop.render.summary import Notice
 from memtop.render.tabs import LOG, WHY
 from memtop.tui import keys
+from memtop.tui.owncost import OwnCost
 from memtop.tui.player import FASTEST, Player
 from memtop.tui.screens.main import WARNING_STAYS_S
 from memtop.tui.screens.recalling import Recalling
@@ -64,6 +65,7 @@ class Replaying(Recalling, inherit_bindings=False):
         self._ends: dict[Identity, float | None] = {}
         self._ends_until = -1
         self._is_reading = False
+        self._own_cost = OwnCost()
 
     def compose(self) -> ComposeResult:
         """A line for answers besides."""
@@ -118,8 +120,8 @@ class Replaying(Recalling, inherit_bindings=False):
         return place_cells(self.place, notice, width)
 
     def cost(self) -> tuple[float | None, float | None]:
-        """Who recorded took that, not who shows it; and a picture is the same everywhere."""
-        return None, None
+        """What showing it takes; nothing in a picture, which is the same everywhere."""
+        return self._own_cost.now() if self.player.is_alive() else (None, None)
 
     # -- keys ------------------------------------------------------------------------------
 
