@@ -6,6 +6,7 @@ It shows what the live screen showed then. Times in seconds since the epoch, siz
 from __future__ import annotations
 
 import bisect
+import os
 from collections import OrderedDict
 from functools import partial
 
@@ -76,7 +77,9 @@ class Replaying(Recalling, inherit_bindings=False):
         """What of the file is missing is said once."""
         super().on_mount()
         if self.recording.damage:
-            self.say(self.recording.damage, warning=True, stays_s=WARNING_STAYS_S)
+            path = self.recording.path  # line 2 has the name, and no room for folders
+            words = self.recording.damage.replace(path, os.path.basename(path))
+            self.say(words, warning=True, stays_s=WARNING_STAYS_S)
 
     # -- states ----------------------------------------------------------------------------
 
