@@ -484,6 +484,8 @@ async def test_a_file_that_grows(look, tmp_path):
         assert "59 s of 59 s" in screen.lines[1]
         more(60)
         screen.app._player.look_again()
+        await screen.pilot.pause()
+        assert "59 s of 1 m 59 s" in screen.lines[1]
         screen.app._player.go(50)
         await screen.pilot.pause()
         assert "50 s of 1 m 59 s" in screen.lines[1]

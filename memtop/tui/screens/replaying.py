@@ -217,7 +217,6 @@ class Replaying(Recalling, inherit_bindings=False):
             self.app.call_from_thread(partial(self.say, words, warning=warning))
         else:
             self.say(words, warning=warning)
-            self.show_state(self._state)
 
     def type(self, event: events.Key) -> bool:
         """Whether a line that is open has taken the key."""
