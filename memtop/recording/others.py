@@ -67,6 +67,8 @@ class Others:
         if old is None or self._batch.is_whole or abs(group.rss_kib - old * unit) >= far:
             at_once[Q.RSS] = group.rss_kib // unit
         self._note(kept, group.trend, at_once, lambda: said.group_figures(group))
+        if self._exact and kept.figures.get(Q.RSS) != group.rss_kib:
+            self._batch.note_figures(kept.number, kept.figures, {Q.RSS: group.rss_kib})
 
     def _note_limit(self, path: str, limit: Limit) -> None:
         for cgroup in (limit.cgroup, limit.bound):

@@ -15,7 +15,7 @@ from memtop import units
 from memtop.errors import UsageError
 from memtop.recording.recording import Event, Recording
 
-WAYS = "14:03, 14:03:22, +5m, -90s, start, end, oom, leak, rise, highest, or words of a mark"
+WAYS = "14:03 14:03:22 +5m -90s start end oom leak rise highest, or a mark"
 RISE_OVER_S = 60.0
 _CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)(?::(\d\d)(?:\.\d*)?)?\s*[zZ]?\Z")
 _KINDS = {"oom": ("oom", "no OOM kill was seen"), "leak": ("leak-like", "nothing was leak-like")}
@@ -51,7 +51,7 @@ def seek(recording: Recording, text: str, here: int | None = None) -> Found:
     events = [one for one in recording.events() if word and word in one.text.lower()]
     exact = [one for one in events if one.text.lower() == word]
     if not events:
-        raise UsageError(f"no mark has {wanted!r}; there are {WAYS}" if word else f"type {WAYS}")
+        raise UsageError(f"no {wanted!r} here: {WAYS}" if word else f"type {WAYS}")
     return _next(recording, exact or events, here)
 
 
@@ -120,7 +120,9 @@ def _by_clock(recording: Recording, match: re.Match[str], text: str, here: int |
             begin, end = begin[11:], end[11:]
         raise UsageError(f"{text} is not within {begin}Z to {end}Z")
     at = last_at if here is None else recording.time_of(here)
-    return recording.tick_at(min(inside, key=lambda one: abs(one - at)))
+    found = min(inside, key=lambda one: abs(one - at))
+    # `14:03` is the first sample of the minute, `14:03:22` the one that is shown with that time.
+    return tick_of(recording, found) if seconds is None else recording.tick_at(found + 0.999)
 
 
 def _within(number: str | None, most: int) -> int:

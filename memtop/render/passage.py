@@ -112,7 +112,7 @@ def _receding(line: list[Cell], column: int) -> list[Cell]:
 def place_cells(place: Place, notice: Notice, width: int) -> list[Cell]:
     """Line 2 of a replay: what plays how fast, which file; at right where the cursor is.
 
-    What is said for a moment takes the place of what stands at right.
+    What is said for a moment takes the place of all but the time of the cursor.
     """
     sign = "▶" if place.is_playing else "‖"
     left: list[Cell] = [(f"{sign} replay", "accent")]
@@ -120,8 +120,12 @@ def place_cells(place: Place, notice: Notice, width: int) -> list[Cell]:
         left.append((f" ×{place.speed}", "text"))
     if notice.message:
         role = "rising" if notice.warning else "accent"
-        room = max(1, width - 2 - width_of(left) - 3)
-        return spread(left, [], [(fit(visible(notice.message), room).rstrip(), role)], width)
+        time = clock(place.at)
+        room = max(1, width - 2 - width_of(left) - 3 - (len(time) + 3 if width >= 60 else 0))
+        right = [(fit(visible(notice.message), room).rstrip(), role)]
+        if width >= 60:
+            right += [("   ", "dim"), (time, "strong")]
+        return spread(left, [], right, width)
     right = _where(place, width)
     name = visible(os.path.basename(place.path))
     extras: list[list[Cell]] = []

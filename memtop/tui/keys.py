@@ -22,7 +22,8 @@ class Key:
     """One thing to do. `label` is how the keys are written; `footer` its word there, if any.
 
     One that `acts` changes processes: with --read-only it does not exist. `only`: it exists only
-    over living processes, or only in a replay; `replay_keys` are others that it has there.
+    over living processes, or only in a replay; `replay_keys` and `replay_help` are others that it
+    has there.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Key:
     acts: bool = False
     only: Where | None = None
     replay_keys: str = ""
+    replay_help: str = ""
 
 
 SECTIONS = ("Move", "Replay", "See", "Keep", "Act")
@@ -114,6 +116,7 @@ KEYS: tuple[Key, ...] = (
         "what memory is made of; again: what changed",
         "See",
         "anatomy",
+        replay_help="what memory was made of, as it was seen then",
     ),
     Key(
         "objects",
@@ -123,6 +126,7 @@ KEYS: tuple[Key, ...] = (
         "objects by type (census); again: what grew",
         "See",
         "objects",
+        replay_help="objects by type, as they were counted then",
     ),
     Key(
         "difference",
@@ -132,6 +136,7 @@ KEYS: tuple[Key, ...] = (
         "objects: what grew since the last",
         "See",
         "difference",
+        only="live",
     ),
     Key(
         "diagnose",
@@ -141,6 +146,7 @@ KEYS: tuple[Key, ...] = (
         "why it grows, and what to do: looks for 30 s",
         "See",
         "why",
+        replay_help="why it grew, as it was said then",
     ),
     Key("follow", "F", "F", "follow", "follow this process", "See"),
     Key(
@@ -351,12 +357,13 @@ def table_of(where: Where = "live") -> tuple[Key, ...]:
     made = (key for key in KEYS if key.only in (None, where))
     if where == "live":
         return tuple(made)
-    return tuple(
-        replace(key, keys=key.replay_keys, label=_label(key.replay_keys))
-        if key.replay_keys
-        else key
-        for key in made
-    )
+    return tuple(_in_replay(key) for key in made)
+
+
+def _in_replay(key: Key) -> Key:
+    if key.replay_keys:
+        key = replace(key, keys=key.replay_keys, label=_label(key.replay_keys))
+    return replace(key, help=key.replay_help) if key.replay_help else key
 
 
 def in_replay(changes: Mapping[str, str]) -> dict[str, str]:

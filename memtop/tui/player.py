@@ -62,7 +62,6 @@ class Player(threading.Thread):
         self._first_at = recording.time_of(recording.first_tick)
         self._last_at = recording.time_of(recording.last_tick)
         self._stamp, self._looked_s, self._grown_s = _stamp(recording.path), 0.0, float("-inf")
-        self._state: State | None = None  # the one on show, once it was posted
         self.events: list[Event] = []
         self.results: list[Result] = []
         self._read_happenings()
@@ -116,6 +115,7 @@ class Player(threading.Thread):
         self._looked_s = 0.0
         if not self.is_alive():
             self._look_for_more()
+            self._turn()
 
     def stop(self) -> None:
         """End the thread and give the file back."""
@@ -164,7 +164,6 @@ class Player(threading.Thread):
         except Exception as error:  # whatever it is, the screen must say so
             self._told(f"this sample cannot be shown: {type(error).__name__}: {error}")
         else:
-            self._state = state
             self._post(state)
 
     def _advance(self) -> None:
@@ -208,8 +207,7 @@ class Player(threading.Thread):
             self._read_happenings()
         except MemtopError as error:
             self._told(error.message)
-        if self._state is not None:
-            self._post(self._state)
+        self._shown = None  # the same sample again, with another end and other marks
 
     def _read_happenings(self) -> None:
         """What happened, and what was found out; the lists are made anew."""

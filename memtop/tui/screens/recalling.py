@@ -72,10 +72,6 @@ class Recalling(MainScreen):
         """What was counted of its objects."""
         self.open_inside(OBJECTS)
 
-    def action_difference(self) -> None:
-        """Of two answers the newer one is compared to the older one anyway."""
-        self.open_inside(OBJECTS)
-
     def action_diagnose(self) -> None:
         """What was said of why."""
         self.open_inside(WHY)

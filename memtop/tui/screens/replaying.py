@@ -6,6 +6,7 @@ It shows what the live screen showed then. Times in seconds since the epoch, siz
 from __future__ import annotations
 
 import bisect
+import os
 from collections import OrderedDict
 from functools import partial
 
@@ -30,6 +31,7 @@ from memtop.render.passage import WHOLE, Passage, Place, place_cells
 from memtop.render.summary import Notice
 from memtop.render.tabs import LOG, WHY
 from memtop.tui import keys
+from memtop.tui.owncost import OwnCost
 from memtop.tui.player import FASTEST, Player
 from memtop.tui.screens.main import WARNING_STAYS_S
 from memtop.tui.screens.recalling import Recalling
@@ -64,6 +66,7 @@ class Replaying(Recalling, inherit_bindings=False):
         self._ends: dict[Identity, float | None] = {}
         self._ends_until = -1
         self._is_reading = False
+        self._own_cost = OwnCost()
 
     def compose(self) -> ComposeResult:
         """A line for answers besides."""
@@ -74,7 +77,9 @@ class Replaying(Recalling, inherit_bindings=False):
         """What of the file is missing is said once."""
         super().on_mount()
         if self.recording.damage:
-            self.say(self.recording.damage, warning=True, stays_s=WARNING_STAYS_S)
+            path = self.recording.path  # line 2 has the name, and no room for folders
+            words = self.recording.damage.replace(path, os.path.basename(path))
+            self.say(words, warning=True, stays_s=WARNING_STAYS_S)
 
     # -- states ----------------------------------------------------------------------------
 
@@ -118,8 +123,8 @@ class Replaying(Recalling, inherit_bindings=False):
         return place_cells(self.place, notice, width)
 
     def cost(self) -> tuple[float | None, float | None]:
-        """Who recorded took that, not who shows it; and a picture is the same everywhere."""
-        return None, None
+        """What showing it takes; nothing in a picture, which is the same everywhere."""
+        return self._own_cost.now() if self.player.is_alive() else (None, None)
 
     # -- keys ------------------------------------------------------------------------------
 
@@ -212,7 +217,6 @@ class Replaying(Recalling, inherit_bindings=False):
             self.app.call_from_thread(partial(self.say, words, warning=warning))
         else:
             self.say(words, warning=warning)
-            self.show_state(self._state)
 
     def type(self, event: events.Key) -> bool:
         """Whether a line that is open has taken the key."""
