@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from memtop.columns import BY_ID
 from memtop.config import default_text, find, load, wrong
-from memtop.errors import FilterError, NoSuchProcess, UsageError
+from memtop.errors import FilterError, MemtopError, NoSuchProcess, UsageError
 from memtop.model.filter import parse as parse_filter
 from memtop.model.query import View, arrange
 from memtop.model.state import State
@@ -189,7 +189,14 @@ def _run_screen(options: argparse.Namespace) -> int:
             raise UsageError("there is no terminal for a screen to record beside", command=command)
         return _run_ps(options)
     session = _open_session(options)
-    started = _start_screen(options, session)
+    try:
+        started = _start_screen(options, session)
+    except MemtopError:
+        if session is not None:
+            session.close()
+            if session.is_new:
+                os.unlink(session.path)  # it is ours and empty
+        raise
 
     from memtop.tui.start import run_screen
 

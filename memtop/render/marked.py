@@ -1,7 +1,7 @@
 """What changed from mark to mark, as a line below a chart: `├── +22.0 GiB ──├─ 0.0 MiB ─┤`.
 
 It stands below the same columns as the chart; where those are too narrow, the changes are listed
-with their marks, the latest ones. Sizes in KiB, times in seconds since the epoch.
+with their marks, the largest ones. Sizes in KiB, times in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -71,16 +71,17 @@ def _drawn(
 
 
 def _listed(stretches: Sequence[Stretch], columns: int) -> list[Cell]:
-    """The latest changes that there is room for, each behind its mark."""
-    made: list[Cell] = []
-    for stretch in reversed(stretches):
-        if not _is_any(stretch.change_kib):
-            continue
+    """The largest changes that there is room for, each behind its mark, in order of time."""
+    pieces: dict[int, list[Cell]] = {}
+    left = columns
+    changed = [(index, one) for index, one in enumerate(stretches) if _is_any(one.change_kib)]
+    for index, stretch in sorted(changed, key=lambda pair: -abs(pair[1].change_kib or 0)):
         name = fit(visible(stretch.text), MOST_NAME).rstrip() or "before"
         piece: list[Cell] = [(name, "accent"), *_words(stretch.change_kib), ("  ", "dim")]
-        if width_of(piece) + width_of(made) > columns:
-            break
-        made = piece + made
+        if width_of(piece) <= left:
+            pieces[index] = piece
+            left -= width_of(piece)
+    made = [cell for _, piece in sorted(pieces.items()) for cell in piece]
     return made or [("no change", "dim")]
 
 

@@ -192,8 +192,9 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     if notice.tagged:
         extras.append([(f"{notice.tagged} tagged", "accent")])
     python = sum(row.python for row in living)
+    pythons: list[Cell] = [(f"{python:,}", "text"), (" python", "dim")]
     if python and width >= 96:
-        extras.append([(f"{python:,}", "text"), (" python", "dim")])
+        extras.append(pythons)
     words = Counter(row.trend.word for row in growing)
     for word, sign, role in (("leak-like", "▲▲", "leak"), ("rising", "▲", "rising")):
         if words[word]:
@@ -214,11 +215,15 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     if (notice.message or notice.progress) and width_of(left) + width_of(right) + 5 > width:
         left = []  # what is said is read in full; the count comes back in a moment
     room = width - 2 - width_of(left) - width_of(right) - 2
-    least = [extra[:1] if extra is recording else extra for extra in extras]
-    crowded = sum(width_of(extra) + 3 for extra in least) > room
-    if recording and crowded and right[0][0] == order_words(view):
-        room += width_of(right[:1])  # that it records is less known than how rows are ordered
-        right = right[1:]
+    if recording:
+        # That it records is less known than how rows are ordered, and how many are Python's.
+        before = extras[: extras.index(recording)]
+        need = sum(width_of(extra) + 3 for extra in (*before, recording[:1]))
+        if need > room and right[0][0] == order_words(view):
+            room += width_of(right[:1])
+            right = right[1:]
+        if need > room and pythons in extras:
+            extras.remove(pythons)
     for extra in extras:
         need = width_of(extra) + 3
         if need > room and extra is recording:

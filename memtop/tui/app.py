@@ -210,7 +210,8 @@ class MemtopApp(App[None]):
     def on_sampled(self, message: Sampled) -> None:
         """A new state from the thread."""
         self._check_terminal()
-        self._main.show_state(message.state)
+        if self.is_running:  # else its widgets are being taken away
+            self._main.show_state(message.state)
 
     def on_sampling_failed(self, message: SamplingFailed) -> None:
         """Nothing more will come: leave, and let the command line say why."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from memtop.anatomy.objects import Objects
 from memtop.anatomy.result import Anatomy
-from memtop.kept import looks_of, verdict_from
 from memtop.model import forest
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
@@ -40,7 +39,8 @@ def is_loaded() -> bool:
 def load() -> None:
     """Import the rules."""
     import memtop.evidence.evidence
-    import memtop.evidence.verdict  # noqa: F401
+    import memtop.evidence.verdict
+    import memtop.kept  # noqa: F401
 
     _loaded.set()
 
@@ -98,6 +98,7 @@ def of_limit(state: State, limit: Limit, before: State | None) -> Verdict | None
 def conclude(gathered: Gathered, asked: Identity) -> Concluded:
     """What the rules say of all that an inquiry has gathered."""
     from memtop.evidence.verdict import verdict_of
+    from memtop.kept import verdict_from
 
     failure = None
     if gathered.ended:
@@ -117,6 +118,7 @@ def conclude(gathered: Gathered, asked: Identity) -> Concluded:
 
 def _verdict(state: State, evidence: Evidence) -> Verdict:
     from memtop.diagnosis.diagnosis import diagnose
+    from memtop.kept import looks_of
 
     watched_s = evidence.watch.seconds if evidence.watch is not None else state.watched_s
     return Verdict(diagnose(evidence), state.taken_at, watched_s, *looks_of(evidence))

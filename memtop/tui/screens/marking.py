@@ -106,6 +106,8 @@ class Marking(Inspecting, Targeting):
 
     def on_new_marks(self, message: NewMarks) -> None:
         """What scripts and other shells have added to the file."""
+        if not self.app.is_running:
+            return  # its widgets are being taken away
         for one in message.events:
             self.pane.marks.add_happening(one.at, one)
         self._show_pane()
@@ -114,7 +116,8 @@ class Marking(Inspecting, Targeting):
         """A recording has begun, or ended: by the key, or because it could not go on."""
         self.recording_path = message.path
         self._is_wanted = message.path is not None
-        self.say(message.words, warning=message.warning, stays_s=STAYS_S)
+        if self.app.is_running:
+            self.say(message.words, warning=message.warning, stays_s=STAYS_S)
 
     def on_acted(self, message: Acted) -> None:
         """What became of an action, as an answer and, if it touched the process, as an event."""
