@@ -99,13 +99,13 @@ def test_a_warm_up_is_known_to_be_over(tmp_path, boot):
 def test_a_day_is_known_in_steps_of_five_minutes(tmp_path, boot):
     """Beyond two hours the history has coarse steps: the whole time counts all the same."""
     path = tmp_path / "a.memtop"
-    source = record(path, lambda sample: 4 * sample, samples=5400)
+    source = record(path, lambda sample: 4 * sample, samples=3900)
     known = recollect(str(path), 30.0)
     evidence = watched(source, known)
     known.close()
 
-    assert evidence.watch.seconds == pytest.approx(5400 * STEP_S, abs=600)
-    assert evidence.watch.change_bytes == pytest.approx(4 * 1024 * 5400, rel=0.1)
+    assert evidence.watch.seconds == pytest.approx(3900 * STEP_S, abs=600)
+    assert evidence.watch.change_bytes == pytest.approx(4 * 1024 * 3900, rel=0.1)
 
 
 @pytest.mark.parametrize(

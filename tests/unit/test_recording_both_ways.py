@@ -188,7 +188,15 @@ def assert_same_limits(live, then):
             assert copy.capacity.warns == limit.capacity.warns
 
 
-@pytest.mark.parametrize("step_s", [0.5, 1.0, 2.0, 7.0])
+@pytest.mark.parametrize(
+    "step_s",
+    [
+        pytest.param(0.5, marks=pytest.mark.deep),
+        1.0,
+        pytest.param(2.0, marks=pytest.mark.deep),
+        7.0,
+    ],
+)
 def test_a_jump_shows_what_was_shown(tmp_path, step_s):
     """At any sample, in any order, a recording gives the state that was live then."""
     path = tmp_path / "a.memtop"
