@@ -182,7 +182,7 @@ class Tape:
         ended = self._close()
         count = f"{ended.samples} sample{'' if ended.samples == 1 else 's'}"
         name = Path(ended.path).name
-        self.post(Taped(None, f"{count} written to {name}: memtop replay shows it"))
+        self.post(Taped(None, f"{count} written: memtop replay {name}"))
 
     def _close(self) -> Ended:
         session = self._session

@@ -162,7 +162,7 @@ async def test_recording_on_and_off(app, look, folder):
         await screen.tick(5)
         assert "● rec" in screen.lines[1]
         await end(screen)
-        assert f"6 samples written to {path.name}" in screen.lines[1]
+        assert f"6 samples written: memtop replay {path.name}" in screen.lines[1]
         await screen.tick(3)
     with Recording(str(path)) as recording:
         assert (recording.first_tick, recording.last_tick) == (0, 6 - 1)
@@ -461,7 +461,7 @@ async def test_the_thread_that_samples_records(children, wait_until, tmp_path):
             await asyncio.sleep(0.1)
             if app._main.recording_path is None:
                 break
-        assert "samples written to live.memtop" in app.picture("txt")
+        assert "samples written: memtop replay live.memtop" in app.picture("txt")
     app.stop()
     assert ring.chosen
     assert ring._points
