@@ -142,8 +142,8 @@ class Limits:
         measured = bound or line[0]
         filling = self._fillings.get(measured.path)
         trend = filling.growth.trend if filling else NEW
-        eta = time_to(bound.limit_bytes if bound else None, measured.floor_bytes, trend)
         rate = filling.rate_bytes_s if filling else None
+        eta = time_to(bound.limit_bytes if bound else None, measured.floor_bytes, trend, rate)
         return Limit(line[0], bound, why, rate, trend, *eta)
 
 

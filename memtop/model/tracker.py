@@ -282,8 +282,8 @@ class Tracker:
             self._host.add(time.tick, time.bucket, host.used_kib, time.before_bucket)
         self._host_growth.feed(time.moment, time.clock_s, used_bytes, time.moment_s)
         total_bytes = None if host.total_kib is None else host.total_kib * 1024
-        eta_s, _, _ = time_to(total_bytes, used_bytes, self._host_growth.trend)
         rate = time.rate_bytes_s(self._host)
+        eta_s, _, _ = time_to(total_bytes, used_bytes, self._host_growth.trend, rate)
         return HostRow(host.name, host.total_kib, host.used_kib, rate, eta_s)
 
     def _parents(self) -> dict[Identity, Identity | None]:

@@ -20,6 +20,8 @@ CLASS = {"leak-like": 2, "rising": 1, "shrinking": -1}  # for ordering; every ot
 ANSWER_WITHIN_S = 5.0  # an exact reading that takes longer will not come
 ASK_AGAIN_S = 60.0
 AT_MOST_S = 30 * 86400.0  # a limit that is further away than this is no news
+SEEN_BYTES_S = 2**20 / 60  # growth that is seen within the minute over which a rate is taken
+RESTS = 0.1  # with less than this share of its slope growth rests
 
 
 class Trend(NamedTuple):
@@ -178,13 +180,22 @@ def statm_error_kib(cpus: int) -> int:
 
 
 def time_to(
-    limit_bytes: int | None, floor_bytes: int | None, trend: Trend
+    limit_bytes: int | None,
+    floor_bytes: int | None,
+    trend: Trend,
+    rate_bytes_s: float | None = None,
 ) -> tuple[float | None, float | None, float | None]:
-    """Seconds until the floor meets the limit, the soonest and the latest; None without a trend."""
+    """Seconds until the floor meets the limit, the soonest and the latest; None without a trend.
+
+    None also while growth that would be seen within a minute rests, as the rate then tells.
+    """
     nothing = (None, None, None)
     if limit_bytes is None or floor_bytes is None or not trend.is_growing:
         return nothing
     if not trend.slope_bytes_s or trend.slope_bytes_s <= 0:
+        return nothing
+    is_seen = rate_bytes_s is not None and trend.slope_bytes_s > SEEN_BYTES_S
+    if is_seen and (rate_bytes_s or 0.0) < RESTS * trend.slope_bytes_s:
         return nothing
     left = max(0, limit_bytes - floor_bytes)
     eta_s = left / trend.slope_bytes_s

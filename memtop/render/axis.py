@@ -18,6 +18,7 @@ from memtop.render.escape import fit, visible
 LABEL_WIDTH = 9
 BEFORE = LABEL_WIDTH + 2  # cells of a line before the axis begins
 LEAST_TEXT = 4  # cells that a cut text of a mark has
+APART = 2  # cells between two texts
 UPRIGHT = "┊"
 LABELS_APART = 22  # cells
 HOURS_S, DAY_S = 7200.0, 86_400.0
@@ -120,12 +121,12 @@ def head_lines(places: Mapping[int, Place], axis: Axis, rows: int) -> list[list[
     A text stands behind its sign; where that is too narrow, before it.
     """
     lines = [_Line(axis) for _ in range(rows)]
-    taken = -1  # the last cell that is not free
+    taken = -1 - APART  # the last cell that is not free
     signs = [*places, axis.columns + 1]
     for (column, place), following in zip(places.items(), signs[1:], strict=True):
         lines[0].put(column, "▼", "accent", gap=0)
         size = cell_width(place.text)
-        right, left = following - column - 3, column - taken - 2
+        right, left = following - column - 3, column - taken - 1 - APART - 1
         shown, at = "", column
         if size <= right or (right >= min(size, LEAST_TEXT) and right >= left):
             shown, at = fit(place.text, min(size, right)), column + 2

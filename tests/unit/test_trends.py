@@ -115,3 +115,13 @@ def test_time_to_a_limit():
     assert time_to(1000 * MIB, None, trend) == (None, None, None)
     assert time_to(1000 * MIB, 400 * MIB, trend._replace(word="warm-up")) == (None, None, None)
     assert time_to(1 << 60, 400 * MIB, trend) == (None, None, None)
+
+
+def test_nothing_gets_full_while_growth_rests():
+    """There is no time to a limit while growth that would be seen within a minute is not."""
+    trend = Trend("rising", 0.0, 2 * MIB, 1 * MIB, 4 * MIB)
+    assert time_to(1000 * MIB, 400 * MIB, trend, 1.5 * MIB)[0] == 300
+    assert time_to(1000 * MIB, 400 * MIB, trend, 0.0) == (None, None, None)
+    # Slow growth is not seen within a minute.
+    slow = Trend("leak-like", 0.0, MIB / 600, MIB / 900, MIB / 500)
+    assert time_to(500 * MIB, 400 * MIB, slow, 0.0)[0] == pytest.approx(60_000)
