@@ -59,7 +59,8 @@ class Addition:
             event = happening_of(result)
             if event is not None and self.failure is None:
                 try:
-                    add_event(self._path, event.kind, event.text, event.detail)
+                    # When it began: what it brought comes after its mark.
+                    add_event(self._path, event.kind, event.text, event.detail, at=result.at)
                 except MemtopError as error:
                     self.failure = error
 

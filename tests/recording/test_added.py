@@ -90,6 +90,8 @@ def test_what_was_done_is_an_event_too(child, tmp_path):
     assert [one.text for one in happened] == [
         f"{verb} {child.pid}" for verb in ("trim", "gc", "snapshot")
     ]
+    begins = [recalled(one).at for one in results(path) if recalled(one).outcome != "refused"]
+    assert [one.at for one in happened] == pytest.approx(begins, abs=0.001)
     detail = happened[0].detail
     assert detail["action"] == "trim"
     assert detail["pid"] == child.pid

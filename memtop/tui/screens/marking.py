@@ -127,18 +127,19 @@ class Marking(Inspecting, Targeting):
         self.tape.add_result(
             self.moment, partial(kept_result, result, self._started(result.identity))
         )
-        self._note_action(happening_of(result))
+        # When it began: what it brought comes after its mark.
+        self._note_action(happening_of(result), min(result.at, self.moment))
 
     def note_signal(self, name: str, whose: set[Identity]) -> None:
         """Signals that were sent, as events."""
         from memtop.kept import happening_of_signal
 
         for identity in sorted(whose):
-            self._note_action(happening_of_signal(name, identity))
+            self._note_action(happening_of_signal(name, identity), self.moment)
 
-    def _note_action(self, event: Happening | None) -> None:
+    def _note_action(self, event: Happening | None, at: float) -> None:
         if event is not None:
-            self.tape.add_event(self.moment, event.kind, event.text, event.detail)
+            self.tape.add_event(at, event.kind, event.text, event.detail)
 
     def on_answered(self, message: Answered) -> None:
         """The answer of a look inside, of a census, of why."""
