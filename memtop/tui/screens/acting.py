@@ -105,7 +105,7 @@ class Acting(Targeting):
         message.job.words = "cancelling" if message.job.cancel.is_set() else ""
         self.keep(entry_of(result))
         if result.outcome in DONE and result.identity is not None:
-            self.mark(message.job.action.verb, {result.identity}, at=min(result.at, self.moment))
+            self.mark(message.job.action.verb, {result.identity}, at=result.at)
         self.show_progress()
 
     def on_acting_ended(self, message: ActingEnded) -> None:

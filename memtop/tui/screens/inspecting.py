@@ -123,8 +123,9 @@ class Inspecting(Screen[None]):
         raise NotImplementedError
 
     def mark(self, text: str, whose: set[Identity] | None, *, at: float | None = None) -> None:
-        """Put a mark on the charts of processes, or of all (None); it is of now."""
-        self.pane.marks.add(self.moment if at is None else at, text, whose)
+        """Put a mark on the charts of processes, or of all (None); it is of now, or of before."""
+        now = self.moment
+        self.pane.marks.add(now if at is None else min(at, now), text, whose)
         self._show_pane()
 
     def keep(self, entry: Entry) -> None:
