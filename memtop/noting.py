@@ -26,6 +26,7 @@ from memtop.recording import ring
 from memtop.recording.appending import add_mark
 from memtop.recording.resuming import GoingOn
 from memtop.recording.session import Chosen, Session, boot_id_of
+from memtop.secrets import mask_text
 
 WANTED = Wanted(all_usage=True, all_cpu=True)
 
@@ -133,7 +134,7 @@ def _ended_by_signals() -> Iterator[None]:
 def _settings(options: argparse.Namespace) -> dict[str, object]:
     """What the recording is made with, to be told by the report."""
     return {
-        "filter": " ".join(options.filter),
+        "filter": mask_text(" ".join(options.filter)),
         "interval_s": options.interval,
         "pid": options.pid,
         "python": options.python,

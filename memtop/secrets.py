@@ -103,6 +103,11 @@ def is_secret_name(name: str) -> bool:
     return any(part in "".join(words) for part in ("password", "passwd", "passphrase", "apikey"))
 
 
+def mask_text(text: str) -> str:
+    """What somebody has typed (a mark, a filter), with every secret replaced by `***`."""
+    return mask_argv((text,))[0]
+
+
 def mask_argv(argv: Sequence[str], extra: Iterable[Pattern[str]] = ()) -> tuple[str, ...]:
     """The arguments with every secret replaced by `***`; `extra` hides whole matches besides."""
     masked: list[str] = []

@@ -17,6 +17,7 @@ from memtop.model.trends import Trend
 from memtop.probe.sample import Cgroup, Identity
 from memtop.recording.quantities import FINDINGS, rate_digits
 from memtop.recording.quantities import Quantity as Q
+from memtop.secrets import mask_text
 from memtop.units import about
 
 _FIRST, _LAST = Row._fields.index("ppid"), Row._fields.index("title")
@@ -197,8 +198,8 @@ def host_figures(host: HostRow) -> dict[int, int | None]:
 
 
 def event(at: float, kind: str, text: str, detail: object) -> tuple[object, ...]:
-    """The columns of `events` behind its number."""
-    return (round(at * 1000), kind, text, None if detail is None else as_json(detail))
+    """The columns of `events` behind its number; a mark may be a command line."""
+    return (round(at * 1000), kind, mask_text(text), None if detail is None else as_json(detail))
 
 
 def result(at: float, kind: str, identity: Identity | None, document: object) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from memtop.probe.fake import FakeSource
 from memtop.probe.handle import read
 from memtop.probe.parse import parse_stat
 from memtop.probe.sample import Cgroup, Identity, Pod, Wanted
+from memtop.recording.appending import add_mark
 from memtop.recording.recording import Recording
 from memtop.recording.resuming import GoingOn
 from memtop.recording.ring import KEPT_S, MOST, Ring
@@ -375,3 +376,15 @@ def test_an_unnamed_file():
     """No name is no file."""
     with pytest.raises(MemtopError):
         Session("")
+
+
+def test_what_is_typed_is_masked(tmp_path):
+    """A mark may be the command line that a script is about to run: its secrets are not written."""
+    path = tmp_path / "a.memtop"
+    source = leaking()
+    record(path, source, 3)
+    add_mark(str(path), "deploy --password=hunter2 --level 8")
+    with Recording(str(path)) as recording:
+        (event,) = recording.events()
+    assert event.text == "deploy --password=*** --level 8"
+    assert b"hunter2" not in path.read_bytes()
