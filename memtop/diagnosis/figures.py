@@ -110,9 +110,10 @@ class Figures(Shares):
         watch = self.evidence.watch
         if watch is None or self.trend == "leak-like":
             return 0.0
-        if self.trend == "warm-up":
-            return 1.0
         share = finite(watch.recent_share)
+        if self.trend == "warm-up":
+            # Unless the end has brought more than a straight rise would: then it does not bend.
+            return 1.0 - ramp(share or 0.0, STRAIGHT_SHARE, 1.5 * STRAIGHT_SHARE)
         if share is None or self.watched_s < 15 or (self.change_bytes or 0) <= self.noise_bytes:
             return 0.0
         if self.trend in ("steps", "sawtooth") or self.step_share > 0.5:

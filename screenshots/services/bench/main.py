@@ -14,6 +14,7 @@ except ImportError:
 
 LEVELS, LEVEL_S, FIRST_S = (1, 2, 4, 8, 16), 50, 20
 MARK_S = 4  # for the mark to be set before the level begins
+FILL_S = 1.5  # that it takes to replicate the frames of a level
 FRAMES, SHAPE = 20, (3, 224, 224)
 
 
@@ -46,7 +47,7 @@ class Level:
             self.streams.append(stream)
             for _ in range(FRAMES):
                 stream.frames.append(image.copy())
-                time.sleep(0.4 * LEVEL_S / count / FRAMES)
+                time.sleep(FILL_S / count / FRAMES)
         time.sleep(max(0.0, end - time.monotonic()))
 
 
