@@ -368,6 +368,20 @@ def test_a_rise_that_is_uneven_is_no_warm_up(bend):
     assert first_of(replace(leak, watch=real)).word != "almost sure"
 
 
+@pytest.mark.parametrize(("share", "cause"), [(0.05, "warm_up"), (0.52, "python_objects")])
+def test_a_trend_that_the_end_contradicts(share, cause):
+    """Stairs that double were called a warm-up while the last one brought half of all: they are
+    none."""
+    stairs = evidence(
+        {"big": 12.0},
+        {"big": 371.0},
+        counts=many(numpy_dot_ndarray=((21, 12.0), (621, 371.0))),
+        subject=subject(**NEW),
+        watch=watch(359.0, 247.0, trend="warm-up", recent_share=share, largest_step_bytes=185),
+    )
+    assert first_of(stairs).cause == cause
+
+
 def test_a_warm_up_that_is_fast_at_first():
     """Steps that get smaller and rarer are those of a cache that fills, as one was watched."""
     found = evidence(
