@@ -53,14 +53,10 @@ PROCESSES = [
 LIMITS_MIB = {"tracker": 1536, "voice": 1024, "render": 704}
 # Name, cells, theme, ASCII, the keys that are pressed first, and whose subtree it is.
 PICTURES = [
-    ("group-120x40-dark", (120, 40), "dark", False, "down,down,enter", "voice"),
-    ("cgroup-120x40-dark", (120, 40), "dark", False, "enter,tab,tab,tab", "render"),
-    ("anatomy-120x40-dark", (120, 40), "dark", False, "a,wait,a", "ingest"),
     ("anatomy-80x24-dark", (80, 24), "dark", False, "a,wait,a", "ingest"),
     ("objects-120x40-dark", (120, 40), "dark", False, "o,wait,o", "intake"),
     ("objects-80x24-dark", (80, 24), "dark", False, "o,wait,o", "intake"),
     ("snapshot-120x40-dark", (120, 40), "dark", False, "S,y,wait,S,y", "intake"),
-    ("why-120x40-dark", (120, 40), "dark", False, "d,wait", "ingest"),
     ("why-80x24-dark", (80, 24), "dark", False, "d,wait", "intake"),
     ("trim-120x40-dark", (120, 40), "dark", False, "down,down,T", "media"),
     ("log-120x40-dark", (120, 40), "dark", False, "down,down,T,y,C,y,down,T,y", "media"),

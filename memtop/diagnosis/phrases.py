@@ -27,7 +27,7 @@ KIND_WORDS = {
     "other": "anonymous memory of no allocator",
 }
 
-
+STAIR = 0.2  # of a rise that came at once: it came in steps
 TASKS = ("_asyncio.Task", "asyncio.tasks._PyTask")
 
 
@@ -55,6 +55,9 @@ def pace(f: Figures) -> str:
         return f"{name}, which has ended"
     if f.evidence.subject.stopped:
         return f"{name}, which is stopped"
+    if f.trend in ("warm-up", "steps") and f.slowing < 0.5 and f.step_share > STAIR:
+        came = size(f.change_bytes or 0)
+        return f"{name} has grown in steps, by {came} in {units.duration(f.watched_s)}"
     if f.trend == "warm-up":
         return f"{name} has grown while it warmed up"
     if f.trend == "sawtooth":

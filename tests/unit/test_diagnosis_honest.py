@@ -380,6 +380,8 @@ def test_a_trend_that_the_end_contradicts(share, cause):
         watch=watch(359.0, 247.0, trend="warm-up", recent_share=share, largest_step_bytes=185),
     )
     assert first_of(stairs).cause == cause
+    words = first_of(stairs).headline
+    assert ("grown in steps, by 359 MiB in 4 m" in words) == (cause == "python_objects")
 
 
 def test_a_warm_up_that_is_fast_at_first():
