@@ -92,19 +92,17 @@ def _number(text: str) -> int:
     return int(text[:20])
 
 
-def _common(prog: str, description: str) -> _Parser:
+def _common(prog: str, description: str, *, samples: bool = True) -> _Parser:
+    """Options of whatever shows or records processes; `samples`: of this machine or another /proc."""
     parser = _Parser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument(
         "filter", nargs="*", metavar="FILTER", help="what to show; see ? in the screen"
     )
-    parser.add_argument("--interval", type=_interval, metavar="S", help="between samples (1s)")
     parser.add_argument("--config", metavar="FILE", help="settings; --print-config writes all")
-    parser.add_argument(
-        "--procfs", default="/proc", metavar="DIR", help="read another tree than /proc"
-    )
-    parser.add_argument(
-        "--cgroupfs", metavar="DIR", help="read memory cgroups below this folder, nowhere else"
-    )
+    if samples:
+        _sampling_options(parser)
+    else:
+        parser.set_defaults(interval=None, procfs="/proc", cgroupfs=None, fake=None)
     parser.add_argument("--pid", type=int, metavar="PID", help="only this process and all below it")
     parser.add_argument("--python", action="store_true", help="only Python processes")
     parser.add_argument(
@@ -117,9 +115,19 @@ def _common(prog: str, description: str) -> _Parser:
     parser.add_argument(
         "--ascii", action="store_true", default=None, help="nothing but ASCII characters"
     )
-    parser.add_argument("--fake", metavar="N[:M]", help=argparse.SUPPRESS)
     parser.set_defaults(all=False, columns=None, json=False, watch_s=0.0, layout=None)
     return parser
+
+
+def _sampling_options(parser: _Parser) -> None:
+    parser.add_argument("--interval", type=_interval, metavar="S", help="between samples (1s)")
+    parser.add_argument(
+        "--procfs", default="/proc", metavar="DIR", help="read another tree than /proc"
+    )
+    parser.add_argument(
+        "--cgroupfs", metavar="DIR", help="read memory cgroups below this folder, nowhere else"
+    )
+    parser.add_argument("--fake", metavar="N[:M]", help=argparse.SUPPRESS)
 
 
 def _screen_parser() -> _Parser:
@@ -238,6 +246,7 @@ def _replay_parser() -> _Parser:
         "memtop replay",
         "The screen over a recording, with a time cursor: it begins at the end, paused; p plays, "
         ": goes to a time, { and } go from event to event.",
+        samples=False,
     )
     _at_option(parser)
     _screen_options(parser)
