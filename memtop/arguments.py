@@ -93,7 +93,7 @@ def _number(text: str) -> int:
 
 
 def _common(prog: str, description: str, *, samples: bool = True) -> _Parser:
-    """Options of whatever shows or records processes; `samples`: of this machine or another /proc."""
+    """Options of all that shows or records processes; `samples`: of this or another /proc."""
     parser = _Parser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument(
         "filter", nargs="*", metavar="FILTER", help="what to show; see ? in the screen"
