@@ -79,7 +79,7 @@ PICTURES = [
 INCIDENTS = {
     "s1": ("+300s", "down,down,d"),
     "s2": ("+310s", "a"),
-    "s3": ("+260s", "down,down,enter"),
+    "s3": ("+286s", "down,down,enter"),
     "s4": ("+320s", "enter"),
     "s5": ("+200s", "enter,tab,tab,tab"),
 }
