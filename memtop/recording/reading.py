@@ -135,8 +135,10 @@ class Shelf:
                 found = self._connection.execute(query, values).fetchall()
         except (sqlite3.Error, OverflowError) as error:
             raise self._damaged(error) from None
+        before = None
         for row in found:
-            if row[-1] != check_of(row[1:-1]):
+            is_ordered, before = before is None or row[0] > before, row[0]
+            if not is_ordered or row[-1] != check_of(row[1:-1]):
                 wrong = f"{self.path} is damaged: a row of {table} has changed"
                 raise Damaged(self.damage or wrong)
         return found
@@ -148,7 +150,8 @@ class Shelf:
             query = f"SELECT {','.join(_columns(table))} FROM {table} ORDER BY {TABLES[table][0]}"
             with self._lock:
                 for row in self._connection.execute(query):
-                    if row[-1] == check_of(row[1:-1]):
+                    is_ordered = not found or row[0] > found[-1][0]
+                    if is_ordered and row[-1] == check_of(row[1:-1]):
                         found.append(row)
                     else:
                         self.damage = self.damage or f"{self.path} is damaged in {table}"

@@ -216,10 +216,25 @@ class Recording:
             return self._states.number_of(identity)
 
     def moments(self) -> list[Moment]:
-        """The sum of all processes at every sample."""
-        query = "SELECT tick, at_ms, rss_kib, processes FROM ticks WHERE tick <= ? ORDER BY tick"
-        rows = self._shelf.query(query, self.last_tick)
-        return [Moment(row[0], row[1] / 1000, row[2], row[3]) for row in rows]
+        """The sum of all processes at every sample.
+
+        Where five minutes cannot be read, it stays as it was before; `damage` says so then.
+        """
+        shelf, made = self._shelf, list[Moment]()
+        lost: list[range] = []
+        for index, segment in enumerate(shelf.segments):
+            last = shelf.last_of(index)
+            try:
+                ticks = list(shelf.ticks(segment.tick, last))
+            except Damaged as error:
+                shelf.damage = shelf.damage or error.message
+                begin = lost.pop().start if lost and lost[-1].stop == len(made) else len(made)
+                lost.append(range(begin, len(made) + last + 1 - segment.tick))
+                before = made[-1] if made else Moment(0, 0.0, 0, 0)
+                made += [before._replace(tick=one) for one in range(segment.tick, last + 1)]
+                continue
+            made += [Moment(one.tick, one.at, one.rss_kib, one.processes) for one in ticks]
+        return _bridged(made, lost, [one.at for one in shelf.segments])
 
     def highest(self) -> Moment | None:
         """The sample at which all processes together had most."""
@@ -337,6 +352,20 @@ class Recording:
                 shelf.damage = shelf.damage or f"{shelf.path}: {lost}"
             return
         shelf.last_tick = end  # it is not the end that is damaged
+
+
+def _bridged(made: list[Moment], lost: list[range], begins: Sequence[float]) -> list[Moment]:
+    """With times for those that were lost, evenly up to what follows; empty if nothing is known."""
+    if sum(map(len, lost)) == len(made):
+        return []
+    for places in lost:
+        at = begins[0] if places.start == 0 else made[places.start - 1].at
+        end = made[places.stop] if places.stop < len(made) else made[places.start]
+        step_s = max(0.0, end.at - at) / (len(places) + 1)
+        for count, place in enumerate(places, 1):
+            sums = end if places.start == 0 else made[place]
+            made[place] = sums._replace(tick=made[place].tick, at=at + count * step_s)
+    return made
 
 
 def _text(value: Any) -> Any:
