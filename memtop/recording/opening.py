@@ -72,6 +72,8 @@ def make(path: str, *, force: bool = False) -> sqlite3.Connection:
     _be_absolute(path)
     if force and os.path.lexists(path):
         _look_at(path)  # no link, no folder
+        if (descriptor := claim(path)) is not None:  # nobody records to it
+            os.close(descriptor)
     elif os.path.lexists(f"{path}-journal"):
         # SQLite would take it for that of the new file.
         raise MemtopError(f"{path}-journal is left of another file; move it away")

@@ -175,6 +175,14 @@ class Shelf:
         if expected <= last:
             raise Damaged(f"{self.path} is damaged: samples are missing{self._when(expected)}")
 
+    def ticks_of(self, index: int, last: int) -> Iterator[Tick]:
+        """The samples of a segment up to `last`; Damaged if the first does not say everything."""
+        begin = self.segments[index].tick
+        for one in self.ticks(begin, last):
+            if one.tick == begin and not one.is_whole:
+                raise Damaged(f"{self.path} is damaged: a row of segments has changed")
+            yield one
+
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query of one's own, unchecked; Damaged if that cannot be read."""
         try:
@@ -229,7 +237,7 @@ class Shelf:
             tick = self.segments[index].tick
             unit = 1 if self.run_of(tick).exact else PAGE_KIB
             found: dict[int, int] = {}
-            for quantity, objects, steps in unpack(next(iter(self.ticks(tick, tick))).changes):
+            for quantity, objects, steps in unpack(next(self.ticks_of(index, tick)).changes):
                 if quantity == Quantity.RSS:
                     pairs = zip(objects, steps, strict=True)
                     found.update(

@@ -127,6 +127,22 @@ def test_five_minutes_that_cannot_be_read(tmp_path, day):
         assert found == sorted(found, key=lambda one: one.at)
 
 
+def test_the_begin_of_five_minutes_has_changed(tmp_path, day):
+    """Where the file says wrongly that a sample tells everything, no half of a state is shown."""
+    changed = tmp_path / "changed.memtop"
+    changed.write_bytes(day.read_bytes())
+    with Recording(str(day)) as whole:
+        tick = whole.segments[1].tick
+        connection = sqlite3.connect(changed)
+        with connection:
+            connection.execute("UPDATE segments SET tick = tick + 3 WHERE tick = ?", (tick,))
+        connection.close()
+        with Recording(str(changed)) as recording:
+            assert shown(recording, tick + 1) == shown(whole, tick + 1)
+            with pytest.raises(MemtopError, match="damaged"):
+                recording.state(tick + 5)
+
+
 def test_changed_bits(tmp_path, day):
     """A bit that has changed is noticed, or it changes nothing that is shown."""
     data = day.read_bytes()

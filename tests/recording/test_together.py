@@ -93,6 +93,10 @@ def test_two_recorders_at_one_file(tmp_path, writers):
         done = memtop("record", path, "--interval", "0.2", "--duration", "2s")
         assert done.returncode == 1
         assert f"another memtop records to {path}" in done.stderr
+    # Not even who is told to overwrite it takes it away from under the first.
+    done = memtop("record", path, "--force", "--interval", "0.2", "--duration", "2s")
+    assert done.returncode == 1
+    assert f"another memtop records to {path}" in done.stderr
     assert first.poll() is None
     first.kill()
     first.communicate()
