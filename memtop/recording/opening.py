@@ -136,6 +136,8 @@ def extend(path: str, *, thorough: bool = False) -> sqlite3.Connection:
 def look(path: str) -> tuple[sqlite3.Connection, bool]:
     """An existing recording, to read; and whether its end is missing."""
     _look_at(path, links=True)
+    if not os.access(path, os.R_OK):
+        raise MemtopError(f"cannot read {path}: {os.strerror(errno.EACCES)}")
     # A journal that a killed writer left is put back by whoever may write; else it is ignored.
     modes = [mode for mode in ("rw", "ro", "ro&immutable=1") if mode != "rw" or _may_write(path)]
     failure: MemtopError | None = None
