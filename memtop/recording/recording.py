@@ -23,6 +23,8 @@ from memtop.recording.reading import Run, Segment, Shelf
 from memtop.recording.states import States
 
 MOST_BACK = 50  # samples that are looked at to find one that is whole
+LAST_MS = 253_402_214_400_000  # the last day of the year 9999
+MOST_PASSED_S = 3600.0  # between two samples of one run; clocks of two runs have nothing in common
 
 
 class Event(NamedTuple):
@@ -164,7 +166,7 @@ class Recording:
         """Marks, actions, OOM kills and processes that became leak-like, in order of time."""
         rows = self._shelf.readable("events")
         made = [
-            Event(row[0], row[1] / 1000, row[2], _text(row[3]), row[4] and json.loads(row[4]))
+            Event(row[0], _when(row[1]), row[2], _text(row[3]), row[4] and json.loads(row[4]))
             for row in rows
         ]
         return sorted(made, key=lambda one: (one.at, one.number))
@@ -174,7 +176,7 @@ class Recording:
         made: list[Result] = []
         for row in self._shelf.readable("results"):
             identity = None if row[3] is None else Identity(row[4], row[3])
-            made.append(Result(row[0], row[1] / 1000, row[2], identity, json.loads(row[5])))
+            made.append(Result(row[0], _when(row[1]), row[2], identity, json.loads(row[5])))
         return sorted(made, key=lambda one: (one.at, one.number))
 
     def trends(self) -> Iterator[Said]:
@@ -218,10 +220,12 @@ class Recording:
     def moments(self) -> list[Moment]:
         """The sum of all processes at every sample.
 
-        Where five minutes cannot be read, it stays as it was before; `damage` says so then.
+        Where five minutes cannot be read, it stays as it was before; `damage` says so then. Times
+        only rise: where the clock of the machine was put back, they go on by what has passed.
         """
         shelf, made = self._shelf, list[Moment]()
         lost: list[range] = []
+        clock_s = 0.0
         for index, segment in enumerate(shelf.segments):
             last = shelf.last_of(index)
             try:
@@ -233,7 +237,12 @@ class Recording:
                 before = made[-1] if made else Moment(0, 0.0, 0, 0)
                 made += [before._replace(tick=one) for one in range(segment.tick, last + 1)]
                 continue
-            made += [Moment(one.tick, one.at, one.rss_kib, one.processes) for one in ticks]
+            for one in ticks:
+                at, passed_s, clock_s = one.at, one.clock_s - clock_s, one.clock_s
+                if made and at <= made[-1].at:
+                    interval_s = shelf.run_of(one.tick).interval_s
+                    at = made[-1].at + (passed_s if 0 < passed_s < MOST_PASSED_S else interval_s)
+                made.append(Moment(one.tick, at, one.rss_kib, one.processes))
         return _bridged(made, lost, [one.at for one in shelf.segments])
 
     def highest(self) -> Moment | None:
@@ -366,6 +375,11 @@ def _bridged(made: list[Moment], lost: list[range], begins: Sequence[float]) -> 
             sums = end if places.start == 0 else made[place]
             made[place] = sums._replace(tick=made[place].tick, at=at + count * step_s)
     return made
+
+
+def _when(at_ms: int) -> float:
+    """The time of what somebody has added, within those that can be written as a date."""
+    return min(max(at_ms, 0), LAST_MS) / 1000
 
 
 def _text(value: Any) -> Any:
