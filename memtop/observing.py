@@ -81,7 +81,7 @@ def _watch(target: Target, path: str, for_s: float, cancel: threading.Event) -> 
     if is_guest():
         give_way()
     progress, interval_s = Progress(), interval_for(for_s)
-    source = ProcfsSource(named.ROOT)
+    source = ProcfsSource(named.ROOT, mask=named.mask())
     settings: dict[str, object] = {"interval_s": interval_s, "pid": target.identity.pid}
     session = Session(
         path,

@@ -90,6 +90,7 @@ class Recording:
         self._states = States(self._shelf)
         self._stretches = Stretches(self._shelf)
         self._lock = threading.RLock()
+        self._moments: list[Moment] = []  # as they were asked for last
         self._step_back()
 
     def __enter__(self) -> Recording:
@@ -224,6 +225,8 @@ class Recording:
         only rise: where the clock of the machine was put back, they go on by what has passed.
         """
         shelf, made = self._shelf, list[Moment]()
+        if self._moments and self._moments[-1].tick == self.last_tick:
+            return list(self._moments)
         lost: list[range] = []
         clock_s = 0.0
         for index, segment in enumerate(shelf.segments):
@@ -243,7 +246,8 @@ class Recording:
                     interval_s = shelf.run_of(one.tick).interval_s
                     at = made[-1].at + (passed_s if 0 < passed_s < MOST_PASSED_S else interval_s)
                 made.append(Moment(one.tick, at, one.rss_kib, one.processes))
-        return _bridged(made, lost, [one.at for one in shelf.segments])
+        self._moments = _bridged(made, lost, [one.at for one in shelf.segments])
+        return list(self._moments)
 
     def highest(self) -> Moment | None:
         """The sample at which all processes together had most."""

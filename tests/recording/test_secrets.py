@@ -202,3 +202,14 @@ def test_pictures_hold_no_secret(recorded, tree, tmp_path):
     assert len(made) > 5
     for one in made:
         assert safe(one.read_bytes()), one
+
+
+def test_own_patterns_are_hidden_where_a_process_is_watched(tree, tmp_path):
+    """What the settings of a user hide is hidden, too, where a report is about a process."""
+    config = tmp_path / "memtop.toml"
+    config.write_text("mask = ['time\\.sleep\\(\\d+\\)', 'stdin']\n")
+    env = {**os.environ, "MEMTOP_CONFIG": str(config)}
+    done = memtop("report", tree[0], "--for", "0.5s", "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    assert b"import" in done.stdout and b"***" in done.stdout
+    assert b"sys.stdin" not in done.stdout and b"time.sleep(6" not in done.stdout
