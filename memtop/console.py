@@ -94,11 +94,12 @@ def fail(error: MemtopError, *, as_json: bool, known: dict[str, Any] | None = No
         reason = {"reason": error.message, "right": right, "command": error.command}
         head = {"memtop": __version__, "taken_at": iso_utc(time.time())}
         print(json.dumps({**head, **(known or {}), "error": reason}))
-    print(f"memtop: {error.message}", file=sys.stderr)
+    print(f"memtop: {visible(error.message)}", file=sys.stderr)
     if isinstance(error, FilterError):
-        print(f"        {error.text}\n        {' ' * error.position}^", file=sys.stderr)
+        place = " " * len(visible(error.text[: error.position]))
+        print(f"        {visible(error.text)}\n        {place}^", file=sys.stderr)
     if error.command:
-        print(f"        {error.command}", file=sys.stderr)
+        print(f"        {visible(error.command)}", file=sys.stderr)
     return error.exit_code
 
 

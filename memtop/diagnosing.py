@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     ):
         if is_guest():
             give_way()
-        source = ProcfsSource(named.ROOT)
+        source = ProcfsSource(named.ROOT, mask=named.mask())
         interval_s = interval_for(options.watch_s)
         try:
             gathered = Inquiry(

@@ -6,6 +6,7 @@ A thread's number is no PID, although /proc shows threads to who asks for them.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from memtop.actions.signals import Target
@@ -82,6 +83,13 @@ def started(identity: Identity | None, boot_at: float | None) -> str | None:
     if identity is None or boot_at is None:
         return None
     return iso_utc(boot_at + identity.start_ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def mask() -> tuple[re.Pattern[str], ...]:
+    """What the user's settings hide in command lines besides; MemtopError if they are wrong."""
+    from memtop.config import find, load
+
+    return load(find(os.environ), os.environ).mask
 
 
 def _process_of(pid: int) -> int | None:

@@ -1,16 +1,20 @@
 """Watches a process and all below it into a recording that is there only until it was told.
 
 What the rules say of it goes into that recording, too. Ctrl+C and SIGTERM end the watching, and
-what is known by then is told; nothing is left behind. Times in seconds.
+what is known by then is told; nothing is left behind. What one that was killed has left, the next
+one removes. Times in seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
+import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
@@ -24,10 +28,14 @@ from memtop.kept import kept_verdict, verdict_from
 from memtop.model.state import State
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.procfs import ProcfsSource
+from memtop.recording.opening import claim
 from memtop.recording.session import Chosen, Session, boot_id_of
 from memtop.sampling import interval_for, states_of
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PREFIX = "memtop-report-"
+RECORDED = re.compile(r"/\d+\.memtop(-journal)?\Z")
+LEFT_AFTER_S = 600.0  # a report takes less, once its recording is written
 
 
 @contextmanager
@@ -37,17 +45,43 @@ def observed(pid: int, options: argparse.Namespace) -> Iterator[tuple[str, str, 
     target = named.find_to_look_into(pid, "report")
     if pid == os.getpid():
         raise MemtopError(f"{pid} {ITSELF.partition(';')[0]}")
-    with tempfile.TemporaryDirectory(prefix="memtop-") as folder, _cancelled() as cancel:
+    _tidy()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, _cancelled() as cancel:
         path = os.path.join(folder, f"{pid}.memtop")
         code = _watch(target, path, options.watch_s, cancel)
         yield path, f"{target.name} {pid}", code
+
+
+def _tidy() -> None:
+    """Remove what one that was killed has left: recordings of ours that nobody writes to."""
+    with os.scandir(tempfile.gettempdir()) as entries:
+        left = [one.path for one in entries if one.name.startswith(PREFIX)]
+    for folder in left:
+        try:
+            info = os.lstat(folder)
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+                continue
+            files = [os.path.join(folder, name) for name in os.listdir(folder)]
+            if not all(RECORDED.search(one) for one in files):
+                continue
+            newest = max(os.lstat(one).st_mtime for one in [folder, *files])
+            if time.time() - newest < LEFT_AFTER_S:
+                continue
+            for one in files:
+                if one.endswith(".memtop") and (descriptor := claim(one)) is not None:
+                    os.close(descriptor)
+            for one in files:
+                os.unlink(one)
+            os.rmdir(folder)
+        except (OSError, MemtopError):
+            continue  # it is in use, or somebody else tidies up
 
 
 def _watch(target: Target, path: str, for_s: float, cancel: threading.Event) -> int:
     if is_guest():
         give_way()
     progress, interval_s = Progress(), interval_for(for_s)
-    source = ProcfsSource(named.ROOT)
+    source = ProcfsSource(named.ROOT, mask=named.mask())
     settings: dict[str, object] = {"interval_s": interval_s, "pid": target.identity.pid}
     session = Session(
         path,

@@ -27,7 +27,8 @@ def create(path: str | os.PathLike[str], data: bytes, *, force: bool = False) ->
     An existing file is an error unless `force`; a symbolic link always is. Raises MemtopError.
     """
     target = Path(path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    # Without waiting: whoever is told to overwrite a FIFO would wait for its reader for ever.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     flags |= os.O_TRUNC if force else os.O_EXCL
     try:
         fd = os.open(target, flags, 0o600)
@@ -37,9 +38,21 @@ def create(path: str | os.PathLike[str], data: bytes, *, force: bool = False) ->
         ) from None
     except OSError as error:
         raise MemtopError(f"cannot write {target}: {error.strerror}") from None
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        if not force:
+            _remove(target)  # a part of it is of no use
+        raise MemtopError(f"cannot write {target}: {error.strerror}") from None
     return target
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        pass
 
 
 def create_somewhere(name: str, data: bytes) -> Path:

@@ -184,7 +184,7 @@ def _run_screen(options: argparse.Namespace) -> int:
         print(default_text(), end="")
         return 0
     if not _is_terminal():
-        if options.record:
+        if options.record is not None:
             command = f"memtop record {options.record}"
             raise UsageError("there is no terminal for a screen to record beside", command=command)
         return _run_ps(options)
@@ -211,7 +211,7 @@ def _run_screen(options: argparse.Namespace) -> int:
 
 def _open_session(options: argparse.Namespace) -> Session | None:
     """The recording that is to be made beside the screen, if one is."""
-    if not options.record:
+    if options.record is None:
         return None
     from memtop.recording.session import beside_screen
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from memtop.secrets import mask_name
+
 PF_KTHREAD = 0x00200000  # include/linux/sched.h
 # More than these only stands in broken files: 100 years of ticks, 4 TiB of RSS.
 MOST_TICKS = 100 * 86_400 * 365 * 100
@@ -45,7 +47,7 @@ def parse_stat(data: bytes) -> Stat:
     if not (0 <= start_ticks < MOST_TICKS and 0 <= rss_pages < MOST_PAGES):
         raise ValueError("stat holds numbers that cannot be")
     return Stat(
-        name=data[opening + 1 : closing].decode("utf-8", "surrogateescape"),
+        name=mask_name(data[opening + 1 : closing]),
         state=fields[0].decode("ascii", "replace") or "?",
         ppid=int(fields[1]),
         kernel=bool(int(fields[6]) & PF_KTHREAD),

@@ -21,6 +21,7 @@ from memtop.recording.schema import BUCKETS, KEY_BITS, OBJECTS
 
 UNKNOWN = -1
 MOST_SAMPLES = 4000  # of a recording that is told sample by sample
+MOST_BUCKETS = 86_400 * 366 // int(BUCKET_S)  # of one that is told in buckets
 
 
 class Course(NamedTuple):
@@ -51,7 +52,7 @@ class Thing(NamedTuple):
 def courses_of(shelf: Shelf, stretches: Stretches, times: Sequence[float]) -> Courses:
     """All courses; `times` are those of the samples."""
     ends = {row[1]: row for row in shelf.readable("ends")}
-    if len(times) <= MOST_SAMPLES:
+    if len(times) <= MOST_SAMPLES or not _is_even(shelf):
         first = shelf.first_tick
         last_steps = {number: row[2] - first - 1 for number, row in ends.items()}
         made = _by_sample(shelf, stretches)
@@ -85,6 +86,12 @@ def _points(stretches: Stretches, index: int) -> Points:
         return stretches.get(index).points
     except Damaged:
         return {}
+
+
+def _is_even(shelf: Shelf) -> bool:
+    """Whether the clock of the machine was never put back between two runs, nor far ahead."""
+    buckets = [one.bucket for one in shelf.segments]
+    return buckets == sorted(buckets) and buckets[-1] - buckets[0] <= MOST_BUCKETS
 
 
 def _cut(course: Course, last: int | None) -> Course:

@@ -57,11 +57,12 @@ class Cursor:
             self.values = {quantity: {} for quantity in _QUANTITIES}
             self.moved = {}
             self.index, self.stretch = index, Stretch(begin)
+            ticks = shelf.ticks_of(index, tick)
         else:
-            begin = now.tick + 1
+            ticks = shelf.ticks(now.tick + 1, tick)
         self.now = None  # a way that breaks off leads nowhere
         unit = 1 if shelf.run_of(tick).exact else PAGE_KIB
-        for one in shelf.ticks(begin, tick):
+        for one in ticks:
             apply(one, self.values, self.moved, self.stretch, unit)
             now = one
         assert now is not None
@@ -150,7 +151,7 @@ class Stretches:
         rss: dict[int, int] = {}
         points = stretch.points
         try:
-            for one in shelf.ticks(segment.tick, last):
+            for one in shelf.ticks_of(index, last):
                 stretch.buckets.append(one.bucket)
                 stretch.clocks.append(one.clock_s)
                 for quantity, objects, steps in unpack(one.changes):

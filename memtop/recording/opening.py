@@ -72,6 +72,8 @@ def make(path: str, *, force: bool = False) -> sqlite3.Connection:
     _be_absolute(path)
     if force and os.path.lexists(path):
         _look_at(path)  # no link, no folder
+        if (descriptor := claim(path)) is not None:  # nobody records to it
+            os.close(descriptor)
     elif os.path.lexists(f"{path}-journal"):
         # SQLite would take it for that of the new file.
         raise MemtopError(f"{path}-journal is left of another file; move it away")
@@ -134,6 +136,8 @@ def extend(path: str, *, thorough: bool = False) -> sqlite3.Connection:
 def look(path: str) -> tuple[sqlite3.Connection, bool]:
     """An existing recording, to read; and whether its end is missing."""
     _look_at(path, links=True)
+    if not os.access(path, os.R_OK):
+        raise MemtopError(f"cannot read {path}: {os.strerror(errno.EACCES)}")
     # A journal that a killed writer left is put back by whoever may write; else it is ignored.
     modes = [mode for mode in ("rw", "ro", "ro&immutable=1") if mode != "rw" or _may_write(path)]
     failure: MemtopError | None = None

@@ -135,8 +135,10 @@ class Shelf:
                 found = self._connection.execute(query, values).fetchall()
         except (sqlite3.Error, OverflowError) as error:
             raise self._damaged(error) from None
+        before = None
         for row in found:
-            if row[-1] != check_of(row[1:-1]):
+            is_ordered, before = before is None or row[0] > before, row[0]
+            if not is_ordered or row[-1] != check_of(row[1:-1]):
                 wrong = f"{self.path} is damaged: a row of {table} has changed"
                 raise Damaged(self.damage or wrong)
         return found
@@ -148,7 +150,8 @@ class Shelf:
             query = f"SELECT {','.join(_columns(table))} FROM {table} ORDER BY {TABLES[table][0]}"
             with self._lock:
                 for row in self._connection.execute(query):
-                    if row[-1] == check_of(row[1:-1]):
+                    is_ordered = not found or row[0] > found[-1][0]
+                    if is_ordered and row[-1] == check_of(row[1:-1]):
                         found.append(row)
                     else:
                         self.damage = self.damage or f"{self.path} is damaged in {table}"
@@ -171,6 +174,14 @@ class Shelf:
             yield _tick(row)
         if expected <= last:
             raise Damaged(f"{self.path} is damaged: samples are missing{self._when(expected)}")
+
+    def ticks_of(self, index: int, last: int) -> Iterator[Tick]:
+        """The samples of a segment up to `last`; Damaged if the first does not say everything."""
+        begin = self.segments[index].tick
+        for one in self.ticks(begin, last):
+            if one.tick == begin and not one.is_whole:
+                raise Damaged(f"{self.path} is damaged: a row of segments has changed")
+            yield one
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query of one's own, unchecked; Damaged if that cannot be read."""
@@ -226,7 +237,7 @@ class Shelf:
             tick = self.segments[index].tick
             unit = 1 if self.run_of(tick).exact else PAGE_KIB
             found: dict[int, int] = {}
-            for quantity, objects, steps in unpack(next(iter(self.ticks(tick, tick))).changes):
+            for quantity, objects, steps in unpack(next(self.ticks_of(index, tick)).changes):
                 if quantity == Quantity.RSS:
                     pairs = zip(objects, steps, strict=True)
                     found.update(

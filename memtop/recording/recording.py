@@ -23,6 +23,8 @@ from memtop.recording.reading import Run, Segment, Shelf
 from memtop.recording.states import States
 
 MOST_BACK = 50  # samples that are looked at to find one that is whole
+LAST_MS = 253_402_214_400_000  # the last day of the year 9999
+MOST_PASSED_S = 3600.0  # between two samples of one run; clocks of two runs have nothing in common
 
 
 class Event(NamedTuple):
@@ -88,6 +90,7 @@ class Recording:
         self._states = States(self._shelf)
         self._stretches = Stretches(self._shelf)
         self._lock = threading.RLock()
+        self._moments: list[Moment] = []  # as they were asked for last
         self._step_back()
 
     def __enter__(self) -> Recording:
@@ -164,7 +167,7 @@ class Recording:
         """Marks, actions, OOM kills and processes that became leak-like, in order of time."""
         rows = self._shelf.readable("events")
         made = [
-            Event(row[0], row[1] / 1000, row[2], _text(row[3]), row[4] and json.loads(row[4]))
+            Event(row[0], _when(row[1]), row[2], _text(row[3]), row[4] and json.loads(row[4]))
             for row in rows
         ]
         return sorted(made, key=lambda one: (one.at, one.number))
@@ -174,7 +177,7 @@ class Recording:
         made: list[Result] = []
         for row in self._shelf.readable("results"):
             identity = None if row[3] is None else Identity(row[4], row[3])
-            made.append(Result(row[0], row[1] / 1000, row[2], identity, json.loads(row[5])))
+            made.append(Result(row[0], _when(row[1]), row[2], identity, json.loads(row[5])))
         return sorted(made, key=lambda one: (one.at, one.number))
 
     def trends(self) -> Iterator[Said]:
@@ -216,10 +219,35 @@ class Recording:
             return self._states.number_of(identity)
 
     def moments(self) -> list[Moment]:
-        """The sum of all processes at every sample."""
-        query = "SELECT tick, at_ms, rss_kib, processes FROM ticks WHERE tick <= ? ORDER BY tick"
-        rows = self._shelf.query(query, self.last_tick)
-        return [Moment(row[0], row[1] / 1000, row[2], row[3]) for row in rows]
+        """The sum of all processes at every sample.
+
+        Where five minutes cannot be read, it stays as it was before; `damage` says so then. Times
+        only rise: where the clock of the machine was put back, they go on by what has passed.
+        """
+        shelf, made = self._shelf, list[Moment]()
+        if self._moments and self._moments[-1].tick == self.last_tick:
+            return list(self._moments)
+        lost: list[range] = []
+        clock_s = 0.0
+        for index, segment in enumerate(shelf.segments):
+            last = shelf.last_of(index)
+            try:
+                ticks = list(shelf.ticks(segment.tick, last))
+            except Damaged as error:
+                shelf.damage = shelf.damage or error.message
+                begin = lost.pop().start if lost and lost[-1].stop == len(made) else len(made)
+                lost.append(range(begin, len(made) + last + 1 - segment.tick))
+                before = made[-1] if made else Moment(0, 0.0, 0, 0)
+                made += [before._replace(tick=one) for one in range(segment.tick, last + 1)]
+                continue
+            for one in ticks:
+                at, passed_s, clock_s = one.at, one.clock_s - clock_s, one.clock_s
+                if made and at <= made[-1].at:
+                    interval_s = shelf.run_of(one.tick).interval_s
+                    at = made[-1].at + (passed_s if 0 < passed_s < MOST_PASSED_S else interval_s)
+                made.append(Moment(one.tick, at, one.rss_kib, one.processes))
+        self._moments = _bridged(made, lost, [one.at for one in shelf.segments])
+        return list(self._moments)
 
     def highest(self) -> Moment | None:
         """The sample at which all processes together had most."""
@@ -337,6 +365,25 @@ class Recording:
                 shelf.damage = shelf.damage or f"{shelf.path}: {lost}"
             return
         shelf.last_tick = end  # it is not the end that is damaged
+
+
+def _bridged(made: list[Moment], lost: list[range], begins: Sequence[float]) -> list[Moment]:
+    """With times for those that were lost, evenly up to what follows; empty if nothing is known."""
+    if sum(map(len, lost)) == len(made):
+        return []
+    for places in lost:
+        at = begins[0] if places.start == 0 else made[places.start - 1].at
+        end = made[places.stop] if places.stop < len(made) else made[places.start]
+        step_s = max(0.0, end.at - at) / (len(places) + 1)
+        for count, place in enumerate(places, 1):
+            sums = end if places.start == 0 else made[place]
+            made[place] = sums._replace(tick=made[place].tick, at=at + count * step_s)
+    return made
+
+
+def _when(at_ms: int) -> float:
+    """The time of what somebody has added, within those that can be written as a date."""
+    return min(max(at_ms, 0), LAST_MS) / 1000
 
 
 def _text(value: Any) -> Any:

@@ -100,8 +100,8 @@ def _relative(recording: Recording, text: str, here: int | None) -> int:
 def _by_clock(recording: Recording, match: re.Match[str], text: str, here: int | None) -> int:
     """A time of the day: of the day on show, else of the one that the recording has it of."""
     day, hours, minutes, seconds = match.groups()
-    first_at = recording.time_of(recording.first_tick)
-    last_at = recording.time_of(recording.last_tick)
+    ends = (recording.first_tick, recording.last_tick)
+    first_at, last_at = sorted(map(recording.time_of, ends))  # clocks are put back
     try:
         clock = timedelta(
             hours=_within(hours, 24), minutes=_within(minutes, 60), seconds=_within(seconds, 60)

@@ -14,6 +14,7 @@ from memtop.errors import MemtopError
 from memtop.model.state import State
 from memtop.probe.sample import Identity
 from memtop.recording.courses import Courses
+from memtop.recording.opening import Damaged
 from memtop.recording.recording import Event, Moment, Recording
 from memtop.reports.findings import Conclusion, conclusions_of
 from memtop.reports.inside import Action, Inside, Told, told_of
@@ -115,7 +116,10 @@ class Report:
 
 
 def report_of(recording: Recording, path: str | None = None) -> Report:
-    """Compute it; `path` is what the file is called if that is another than where it lies."""
+    """Compute it; `path` is what the file is called if that is another than where it lies.
+
+    MemtopError if so much is damaged that nothing can be told of who had the memory.
+    """
     moments = recording.moments()
     runs = tuple(
         Made(run.at, run.memtop, run.host, run.interval_s, run.exact, run.settings)
@@ -123,7 +127,10 @@ def report_of(recording: Recording, path: str | None = None) -> Report:
     )
     told = told_of(recording.results(), recording.events())
     called = path or recording.path
-    if not moments or recording.last_tick < recording.first_tick:
+    is_empty = recording.last_tick < recording.first_tick
+    if not moments and not is_empty:
+        raise Damaged(recording.damage or f"{called} is damaged: no sample can be read")
+    if is_empty:
         return Report(
             called,
             None,
@@ -144,7 +151,7 @@ def _full(
     events = recording.events()
     courses = recording.courses(moments)
     top = max(moments, key=lambda one: one.rss_kib)
-    states = _states(recording, top, events)
+    states, lost = _states(recording, top, events)
     times = {one.tick: one.at for one in moments}
     said = said_of(recording, times)
     known = Known(courses, said, states, courses.times[0], courses.times[-1])
@@ -179,23 +186,29 @@ def _full(
         why_no_limit=why_no_limit(states[-1]) if states else None,
         kills=tuple(kills_of(events, recording.fine(), numbers)),
         gaps=tuple(recording.gaps()),
-        damage=recording.damage,
+        damage=recording.damage or lost,
         total_kib=moments[-1].rss_kib,
     )
 
 
-def _states(recording: Recording, top: Moment, events: list[Event]) -> list[State]:
-    """The first state, those of OOM kills and of the highest sum, and the last one, by time."""
+def _states(
+    recording: Recording, top: Moment, events: list[Event]
+) -> tuple[list[State], str | None]:
+    """The first state, those of OOM kills and of the highest sum, and the last one, by time; and
+    why others cannot be read. MemtopError if none can be."""
     ticks = {recording.first_tick, recording.last_tick, top.tick}
     for event in [one for one in events if one.kind == "oom"][:5]:
         ticks.add(max(recording.first_tick, recording.tick_at(event.at) - 1))
-    made = []
+    made: list[State] = []
+    lost: MemtopError | None = None
     for tick in sorted(ticks):
         try:
             made.append(recording.state(tick))
-        except MemtopError:
-            continue
-    return made
+        except MemtopError as error:
+            lost = error
+    if lost is not None and not made:
+        raise lost
+    return made, None if lost is None else lost.message
 
 
 def _identities(recording: Recording) -> dict[int, Identity]:

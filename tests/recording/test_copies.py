@@ -1,12 +1,14 @@
 """Copies that were made while somebody wrote, files that were cut, and files with changed bits."""
 
 import random
+import sqlite3
 import time
 
 import pytest
 
 from memtop.errors import MemtopError
 from memtop.recording.recording import Recording
+from memtop.reports.report import report_of
 
 CHUNKS = (4096, 65_536, 131_072)
 
@@ -25,6 +27,18 @@ def shown(recording, tick):
     state = recording.state(tick)
     rows = {one: row._replace(history=None) for one, row in state.rows.items()}
     return rows, state.taken_at, state.groups.keys(), state.host
+
+
+def told_of(recording):
+    """What a report says of who had how much; None if it says that it cannot."""
+    try:
+        report = report_of(recording, "x")
+    except MemtopError:
+        return None
+    if report.damage and recording.damage is None:
+        return None
+    subjects = [(one.number, one.identity, one.last_kib) for one in report.processes]
+    return subjects, report.highest, report.total_kib, report.samples
 
 
 def test_a_copy_made_while_it_is_written(tmp_path, writers):
@@ -88,6 +102,47 @@ def test_hardly_anything_is_left(tmp_path, day, size):
     assert caught.value.exit_code == 1
 
 
+def test_five_minutes_that_cannot_be_read(tmp_path, day):
+    """Of sums that have changed none is told: what was before holds on, and that is said."""
+    changed = tmp_path / "changed.memtop"
+    with Recording(str(day)) as whole:
+        right = whole.moments()
+        first, last = (one.tick for one in whole.segments[1:3])
+    for lost in (range(first, last), range(first)):
+        changed.write_bytes(day.read_bytes())
+        connection = sqlite3.connect(changed)
+        with connection:
+            sql = "UPDATE ticks SET rss_kib = 1 << 40, at_ms = NULL WHERE tick = ?"
+            connection.execute(sql, (lost[-1] - 3,))
+        connection.close()
+        with Recording(str(changed)) as recording:
+            found = recording.moments()
+            assert "damaged" in recording.damage
+            assert recording.highest().rss_kib < 1 << 30
+        assert [one.tick for one in found] == [one.tick for one in right]
+        beside = right[lost[0] - 1] if lost[0] else right[lost[-1] + 1]
+        for now, was in zip(found, right, strict=True):
+            assert now.rss_kib == (beside.rss_kib if now.tick in lost else was.rss_kib)
+            assert abs(now.at - was.at) < 2.5
+        assert found == sorted(found, key=lambda one: one.at)
+
+
+def test_the_begin_of_five_minutes_has_changed(tmp_path, day):
+    """Where the file says wrongly that a sample tells everything, no half of a state is shown."""
+    changed = tmp_path / "changed.memtop"
+    changed.write_bytes(day.read_bytes())
+    with Recording(str(day)) as whole:
+        tick = whole.segments[1].tick
+        connection = sqlite3.connect(changed)
+        with connection:
+            connection.execute("UPDATE segments SET tick = tick + 3 WHERE tick = ?", (tick,))
+        connection.close()
+        with Recording(str(changed)) as recording:
+            assert shown(recording, tick + 1) == shown(whole, tick + 1)
+            with pytest.raises(MemtopError, match="damaged"):
+                recording.state(tick + 5)
+
+
 def test_changed_bits(tmp_path, day):
     """A bit that has changed is noticed, or it changes nothing that is shown."""
     data = day.read_bytes()
@@ -98,7 +153,8 @@ def test_changed_bits(tmp_path, day):
         ticks = [1, whole.last_tick // 2, whole.last_tick]
         right = {tick: shown(whole, tick) for tick in ticks}
         rest = (whole.events(), list(whole.trends()), whole.processes())
-        for _ in range(80):
+        sums, report = whole.moments(), told_of(whole)
+        for number in range(80):
             flipped = bytearray(data)
             flipped[roll.randrange(len(data))] ^= 1 << roll.randrange(8)
             changed.write_bytes(flipped)
@@ -118,4 +174,8 @@ def test_changed_bits(tmp_path, day):
                         noticed += 1
                 found = (recording.events(), list(recording.trends()), recording.processes())
                 assert found == rest or recording.damage
+                assert recording.moments() == sums or recording.damage
+                if number % 8 == 0:
+                    told = told_of(recording)
+                    assert told is None or told == report or recording.damage
     assert noticed

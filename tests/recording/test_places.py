@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from memtop.cli import main
 from memtop.errors import MemtopError
 from memtop.recording.opening import NoRecording, make
 from memtop.recording.recording import Recording
@@ -135,6 +136,30 @@ def test_a_file_without_the_right_to_write(tmp_path, day):
         pytest.skip("the other user cannot read memtop itself")
     with Recording(str(day)) as recording:
         assert done.stdout.strip() == str(recording.last_tick), done.stderr
+
+
+def test_a_file_without_the_right_to_read(tmp_path, day, monkeypatch, capsys):
+    """Who may not read a recording is told that, not that it cannot be written to."""
+    copy = tmp_path / "a.memtop"
+    shutil.copy(day, copy)
+    # Root may read everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.R_OK)
+    assert main(["report", str(copy)]) == 1
+    assert f"cannot read {copy}: Permission denied" in capsys.readouterr().err
+
+
+def test_names_of_files_are_shown_safely(tmp_path, capsys):
+    """What could deceive a terminal in the name of a file is escaped."""
+    assert main(["report", str(tmp_path / "a\x1b[31m.memtop")]) == 1
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and "a\\x1b[31m.memtop" in said
+
+
+def test_an_empty_name_of_a_file(monkeypatch, capsys):
+    """`--record "$FILE"` with nothing in FILE is an error, not a screen that records nothing."""
+    monkeypatch.setattr("memtop.watching._is_terminal", lambda: True)
+    assert main(["--record", "", "--fake", "3"]) == 2
+    assert "no file was named" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n" * 100, b"SQLite format 3\0" + b"\xff" * 5000])

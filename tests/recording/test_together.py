@@ -26,7 +26,7 @@ def test_a_mark_while_somebody_records(tmp_path, writers):
     """`memtop mark` from another process lands in the file that is being written at full speed."""
     path = tmp_path / "a.memtop"
     child = writers.start(path)
-    begin = time.time()
+    begin = time.time() - 0.02  # a mark is of the command's begin, which is known to 10 ms
     for level in (1, 2, 4):
         done = memtop("mark", path, "level", level)
         assert (done.returncode, done.stderr) == (0, "")
@@ -93,6 +93,10 @@ def test_two_recorders_at_one_file(tmp_path, writers):
         done = memtop("record", path, "--interval", "0.2", "--duration", "2s")
         assert done.returncode == 1
         assert f"another memtop records to {path}" in done.stderr
+    # Not even who is told to overwrite it takes it away from under the first.
+    done = memtop("record", path, "--force", "--interval", "0.2", "--duration", "2s")
+    assert done.returncode == 1
+    assert f"another memtop records to {path}" in done.stderr
     assert first.poll() is None
     first.kill()
     first.communicate()

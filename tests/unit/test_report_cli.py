@@ -92,6 +92,40 @@ def test_ctrl_c_ends_the_watching_with_a_report(tmp_path, children, wait_until):
     assert os.listdir(tmp_path) == []
 
 
+def test_killed_while_it_watches(tmp_path, children, wait_until):
+    """What a report that was killed has left the next one removes, but not what is in use, new, or
+    of somebody else's making."""
+    child = children.ready("print('ready', flush=True); input()")
+    watching = run(child.pid, "--for", "1h", folder=tmp_path)
+    (in_use,) = wait_until(lambda: list(tmp_path.glob("*/*.memtop")))
+    process = run(child.pid, "--for", "1h", folder=tmp_path)
+    wait_until(lambda: len(list(tmp_path.glob("*/*.memtop"))) == 2)
+    time.sleep(1)
+    process.kill()
+    process.communicate()
+    (left,) = {*tmp_path.glob("*/*.memtop")} - {in_use}
+    foreign = tmp_path / "memtop-report-x"
+    foreign.mkdir()
+    (foreign / "notes.txt").write_text("mine")
+    link = tmp_path / "memtop-report-y"
+    link.symlink_to(foreign)
+    watching.send_signal(signal.SIGSTOP)  # so that it may be as old as the other
+    for age_s, remains in ((0, True), (3600, False)):
+        then = time.time() - age_s
+        for one in (in_use, left, foreign / "notes.txt"):
+            for path in (*one.parent.iterdir(), one.parent):
+                os.utime(path, (then, then))
+        again = run(child.pid, "--for", "0.5s", folder=tmp_path)
+        again.communicate(timeout=60)
+        assert again.returncode == 0
+        assert left.parent.exists() == remains
+    assert {*os.listdir(tmp_path)} == {in_use.parent.name, foreign.name, link.name}
+    assert in_use.exists()
+    watching.send_signal(signal.SIGCONT)
+    watching.send_signal(signal.SIGINT)
+    watching.communicate(timeout=60)
+
+
 def test_no_such_process(capsys):
     """A PID that nobody has: exit code 4 and a sentence."""
     assert main(["report", "4194303"]) == 4

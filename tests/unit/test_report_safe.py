@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,6 +16,7 @@ from memtop.model.tracker import Tracker
 from memtop.probe.procfs import ProcfsSource
 from memtop.probe.sample import Wanted
 from memtop.recording.appending import add_mark
+from memtop.recording.recording import Recording
 from memtop.recording.session import Chosen, Session
 from memtop.render.escape import visible
 from memtop.reports import markdown
@@ -162,6 +164,38 @@ def test_no_secret_anywhere(tmp_path, capsys):
     assert main(["report", path, "--save", str(tmp_path / "out.md")]) == 0
     for file in tmp_path.iterdir():
         assert SECRET.encode() not in file.read_bytes(), file
+    capsys.readouterr()
+
+
+def test_clocks_that_are_put_back(tmp_path, capsys):
+    """A report, its pictures and its comparison go through where the clock of the machine jumped
+    within a run and between runs, and times in it only rise; what grows still grows as fast."""
+    path = tmp_path / "a.memtop"
+    jumps = {60: 7200.0, 120: -14_400.0}
+
+    def move(source, tick):
+        source._begin_at += jumps.get(tick, 0.0)
+        source.processes[20].rss_kib += 200
+
+    source = service(move)
+    record(path, source, 200)
+    for begin_at in (BEGIN - 172_800, 0.0):
+        source = service(lambda source, tick: setattr(source.processes[20], "rss_kib", tick * 200))
+        source._begin_at = begin_at
+        record(path, source, 100)
+    for at in (4e15, -5.0):
+        add_mark(path, "no time", at)
+    with Recording(str(path)) as recording:
+        times = [one.at for one in recording.moments()]
+        assert times == sorted(times) and len(times) == 400
+        assert times[150] - times[120] == pytest.approx(30.0)
+    made = json.loads(told(capsys, path, "--json"))
+    assert made["samples"] == 400
+    assert made["first_sample_at"] <= made["last_sample_at"]
+    told(capsys, path, "--compare", str(path))
+    assert main(["report", str(path), "--save", str(tmp_path / "out.md")]) == 0
+    for file in tmp_path.glob("*.svg"):
+        ElementTree.parse(file)
     capsys.readouterr()
 
 
