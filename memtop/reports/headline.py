@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from memtop import units
 from memtop.anatomy.result import Anatomy
+from memtop.model.marks import NEAR_S
 from memtop.render.finding import MOVES
 from memtop.reports.findings import Conclusion
 from memtop.reports.inside import Inside
 from memtop.reports.moments import Holder
 from memtop.reports.report import Report
+from memtop.reports.stairs import Step
 from memtop.reports.subject import Subject
 from memtop.reports.words import (
     brief,
@@ -21,8 +23,10 @@ from memtop.reports.words import (
     moment,
     plural,
     rate,
+    resting,
     slope,
     span,
+    step_moment,
     who,
 )
 
@@ -72,6 +76,7 @@ def summary_of(report: Report) -> str:
         _growth(growing, report) if growing else "",
         _killed(report),
         _steps(report),
+        _stairs(report),
         _plateau(report),
         _steady(report),
     ]
@@ -216,8 +221,37 @@ def _steps(report: Report) -> str:
     own = [step for step in steps if step[2].subject is subject]
     largest = sorted(own[:MOST_STEPS], key=lambda step: step[3])
     told = ", ".join(f"{change(kib)} with “{text}”" for kib, text, _, _ in largest)
-    end = units.size(subject.last_kib)
-    return f"{who(subject)} rose in steps: {told}; at the end it had {end}"
+    rose = "rose in steps" if subject.steps or len(own) > 1 else "rose"
+    return f"{who(subject)} {rose}: {told}; {_in_the_end(subject)}"
+
+
+def _stairs(report: Report) -> str:
+    """Who rose in steps, where no mark says what came with them."""
+    risen = [one for one in report.processes if one.steps and one.moved]
+    most = max(risen, key=lambda one: sum(step.kib for step in one.steps), default=None)
+    if most is None or sum(step.kib for step in most.steps) < LEAST_STEP_KIB:
+        return ""
+    told = ", ".join(step_words(report, step) for step in most.steps[-MOST_STEPS:])
+    number = len(most.steps)
+    last = f", the last {MOST_STEPS}" if number > MOST_STEPS else ""
+    return f"{who(most)} rose in {plural(number, 'step')}{last}: {told}; {_in_the_end(most)}"
+
+
+def step_words(report: Report, step: Step) -> str:
+    """How large a step is, and with which mark it came, or when."""
+    near = [one for one in report.stretches if one.text and one.begin <= step.at + NEAR_S]
+    size = change(step.kib)
+    if near and step.at <= near[-1].end:
+        return f"{size} with “{near[-1].text}”"
+    return f"{size} {step_moment(step)}"
+
+
+def _in_the_end(one: Subject) -> str:
+    """What it has at the end, and since when."""
+    end = units.size(one.last_kib)
+    if one.ended_at is not None:
+        return f"when it ended it had {end}"
+    return f"at the end it has {end}" + (f", {rest}" if (rest := resting(one)) else "")
 
 
 def _plateau(report: Report) -> str:
@@ -227,8 +261,11 @@ def _plateau(report: Report) -> str:
         return ""
     most = max(risen, key=lambda one: one.highest_kib - one.first_kib)
     fell = "" if most.last_kib >= 0.9 * most.highest_kib else f", has {units.size(most.last_kib)}"
+    known = "nothing grows at the end"
+    if most.final.word in ("unsure", "short") and most.ended_at is None:
+        known = "nothing is known to grow at the end"
     return (
-        f"nothing grows at the end; {who(most)} went from {units.size(most.first_kib)} up to "
+        f"{known}; {who(most)} went from {units.size(most.first_kib)} up to "
         f"{units.size(most.highest_kib)}{fell} and is now: {ending(most.final)}"
     )
 

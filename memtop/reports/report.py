@@ -174,7 +174,7 @@ def _full(
         stretches=tuple(stretches_of(recording, events, moments, courses, marked)),
         events=tuple(events),
         told=told,
-        conclusions=tuple(_conclusions(recording, courses, told, by_number, states, rooms)),
+        conclusions=tuple(_conclusions(recording, path, courses, told, by_number, states, rooms)),
         rooms=tuple(rooms),
         why_no_limit=why_no_limit(states[-1]) if states else None,
         kills=tuple(kills_of(events, recording.fine(), numbers)),
@@ -204,6 +204,7 @@ def _identities(recording: Recording) -> dict[int, Identity]:
 
 def _conclusions(
     recording: Recording,
+    path: str,
     courses: Courses,
     told: Told,
     subjects: list[Subject],
@@ -213,4 +214,4 @@ def _conclusions(
     if not states:
         return []
     ordered = sorted(subjects, key=order)
-    return conclusions_of(recording, courses, told, ordered, states, rooms)
+    return conclusions_of(recording, path, courses, told, ordered, states, rooms)

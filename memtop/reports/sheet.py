@@ -8,15 +8,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from memtop import units
+from memtop.diagnosis.words import sentence
 from memtop.model.trends import GROWING
 from memtop.render.finding import MOVES
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
 from memtop.reports.findings import Conclusion
-from memtop.reports.headline import headline_of, inside_words, leading_of, many, summary_of
+from memtop.reports.headline import (
+    headline_of,
+    inside_words,
+    leading_of,
+    many,
+    step_words,
+    summary_of,
+)
 from memtop.reports.moments import Stretch
 from memtop.reports.report import Report
 from memtop.reports.subject import Subject
-from memtop.reports.words import brief, change, ending, moment, plural, rate, slope, span, who
+from memtop.reports.words import (
+    brief,
+    change,
+    ending,
+    moment,
+    plural,
+    rate,
+    resting,
+    slope,
+    span,
+    who,
+)
 
 MOST_LINES = 10  # subjects in the table
 MOST_CHANGES = 4  # of one mark
@@ -80,20 +99,30 @@ def _why(report: Report) -> Iterator[Block]:
     leading = leading_of(report) or report.conclusions[0]
     first = leading.verdict.first
     yield Head("Why")
-    items = [("", f"{first.headline.rstrip('.')} ({first.word}), {_whence(leading)}")]
-    items += [("for" if n == 0 else "", text) for n, text in enumerate(first.supporting[:WHY])]
+    items = [("", _claim(leading))]
+    is_unseen = first.cause == "unknown" and not leading.was_asked and not leading.verdict.looks
+    supporting = () if is_unseen else first.supporting[:WHY]
+    items += [("for" if n == 0 else "", text) for n, text in enumerate(supporting)]
     items += [("against" if n == 0 else "", text) for n, text in enumerate(first.against[:WHY])]
     items += [("also" if n == 0 else "", text) for n, text in enumerate(first.remarks[:WHY])]
-    for number, lack in enumerate(first.missing[:WHY]):
+    for number, lack in enumerate(() if is_unseen else first.missing[:WHY]):
         items.append(("not known" if number == 0 else "", f"{lack.what}: {lack.reason}"))
     if first.next_step:
         items.append(("next", first.next_step))
     for one in report.conclusions:
         other = one.verdict.first
         if one is not leading and other.cause not in MOVES and other.confidence >= LIKELY:
-            text = f"{other.headline.rstrip('.')} ({other.word}), {_whence(one)}"
-            items.append(("besides", text))
+            items.append(("besides", _claim(one)))
     yield Listed(tuple(items))
+
+
+def _claim(one: Conclusion) -> str:
+    """What is concluded, how surely, and from what; that nobody looked is no conclusion."""
+    first = one.verdict.first
+    words = sentence(first.headline.rstrip("."))[:-1]
+    if first.cause == "unknown" and not one.was_asked and not one.verdict.looks:
+        return f"{words}."
+    return f"{words} ({first.word}), {_whence(one)}"
 
 
 def _whence(one: Conclusion) -> str:
@@ -115,7 +144,7 @@ def _grown(report: Report) -> Iterator[Block]:
         rows = tuple(_row(one) for one in shown)
         headings = ("PID", "process", "begin → end", "said", "slope", "last quarter")
         yield Table(headings, rows, frozenset((0,)), flexible=1)
-        if notes := [*_surety(shown), *_births(shown)]:
+        if notes := [*_surety(shown), *_steps(report, shown), *_births(shown)]:
             yield Listed(tuple(notes))
     lines = []
     if more := subjects[MOST_LINES:]:
@@ -135,6 +164,7 @@ def _grown(report: Report) -> Iterator[Block]:
 def _row(one: Subject) -> tuple[str, ...]:
     pid = f"{one.members.end} ×" if one.members is not None else str(one.pid)
     shown = one.slope
+    steps = plural(len(one.steps), "step")
     told = shown is not None and (one.grows or shown.low > 0 or shown.high < 0)
     if one.members is not None and _is_crowd(one):
         told = False
@@ -143,8 +173,8 @@ def _row(one: Subject) -> tuple[str, ...]:
         brief(one.name, 32),
         _sizes(one),
         _said(one),
-        slope(shown) if told and shown is not None else units.UNKNOWN,
-        units.UNKNOWN if _is_crowd(one) else ending(one.final),
+        f"{steps}, no slope" if one.steps else slope(shown) if told and shown else units.UNKNOWN,
+        units.UNKNOWN if _is_crowd(one) else resting(one) or ending(one.final),
     )
 
 
@@ -177,6 +207,15 @@ def _surety(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
     for one in subjects:
         if (one.swap_kib or 0) >= 1024:
             yield "swap", f"{who(one)} has {units.size(one.swap_kib)} more in swap"
+
+
+def _steps(report: Report, subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
+    """When each step came, how large it is, and with which mark."""
+    seen = {one.group for one in subjects if one.members is None and one.steps}
+    for one in subjects:
+        if one.steps and (one.members is None or one.group not in seen):
+            told = ", ".join(step_words(report, step) for step in one.steps)
+            yield "steps", f"{one.pid or brief(one.name)}: {told}"
 
 
 def _births(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:

@@ -12,15 +12,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from memtop.model.state import State
-from memtop.model.trends import Trend
+from memtop.model.trends import GROWING, Trend
 from memtop.model.window import RISE_KIB
 from memtop.probe.sample import Identity
 from memtop.recording.courses import UNKNOWN, Course, Courses, Thing
 from memtop.recording.recording import Process, Recording
 from memtop.reports.slope import NOISE_KIB, Final, Series, final_of, floors_of, slope_of
-from memtop.reports.subject import Members, Subject, order
+from memtop.reports.stairs import Step, steps_of
+from memtop.reports.subject import MATTERS_KIB, Members, Subject, order
 
 WARM_SHARE, WARM_S = 1 / 4, 120.0  # how a life began says nothing about now
+STARTS_FOR_S = 5.0  # what a program loads is no step
 FINDINGS_THAT_TELL = ("one-grows", "many-grow", "many-processes")
 
 
@@ -151,7 +153,9 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
     highest = max(highs)
     said = known.said.get(number)
     seconds = last_at - first_at
+    trend = said.trend.word if said is not None else "new"
     slope, change = None, lows[-1] - lows[0]
+    steps: tuple[Step, ...] = ()
     final = Final("plateau", None, NOISE_KIB / (seconds / 4)) if seconds > 0 else Final("short")
     if highest - lowest >= RISE_KIB:
         warm_s = min(WARM_S, WARM_SHARE * seconds) if is_born else 0.0
@@ -159,6 +163,8 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
         slope, final = slope_of(series), final_of(series)
         floors = floors_of(series)
         change = floors[-1][1] - floors[0][1]
+        if highest - lowest >= MATTERS_KIB and trend not in GROWING:
+            steps = steps_of(series_of(courses, course, first_at + min(warm_s, STARTS_FOR_S)))
     return Subject(
         kind="process",
         number=number,
@@ -178,11 +184,12 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
         highest_kib=highest,
         highest_at=times[first + highs.index(highest)],
         change_kib=change,
-        slope=slope,
+        slope=None if steps else slope,
         final=final,
-        trend=said.trend.word if said is not None else "new",
+        trend=trend,
         said_since=said.at if said is not None else None,
         leak_at=said.leak_at if said is not None else None,
+        steps=steps,
     )
 
 
