@@ -1,7 +1,7 @@
 """Watches a process and all below it into a recording that is there only until it was told.
 
-What the rules say of it goes into that recording, too. Ctrl+C and SIGTERM end the watching, and
-what is known by then is told; nothing is left behind. Times in seconds.
+What was seen inside and what the rules say go into that recording, too. Ctrl+C and SIGTERM end the
+watching, and what is known by then is told; nothing is left behind. Times in seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from memtop.console import INTERRUPTED, Progress, complain
 from memtop.errors import MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
-from memtop.kept import kept_verdict, verdict_from
+from memtop.kept import kept_anatomy, kept_census, kept_verdict, verdict_from
 from memtop.model.state import State
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.procfs import ProcfsSource
@@ -39,14 +39,17 @@ def observed(pid: int, options: argparse.Namespace) -> Iterator[tuple[str, str, 
         raise MemtopError(f"{pid} {ITSELF.partition(';')[0]}")
     with tempfile.TemporaryDirectory(prefix="memtop-") as folder, _cancelled() as cancel:
         path = os.path.join(folder, f"{pid}.memtop")
-        code = _watch(target, path, options.watch_s, cancel)
+        interval_s = options.interval or interval_for(options.watch_s)
+        code = _watch(target, path, options.watch_s, interval_s, cancel)
         yield path, f"{target.name} {pid}", code
 
 
-def _watch(target: Target, path: str, for_s: float, cancel: threading.Event) -> int:
+def _watch(
+    target: Target, path: str, for_s: float, interval_s: float, cancel: threading.Event
+) -> int:
     if is_guest():
         give_way()
-    progress, interval_s = Progress(), interval_for(for_s)
+    progress = Progress()
     source = ProcfsSource(named.ROOT)
     settings: dict[str, object] = {"interval_s": interval_s, "pid": target.identity.pid}
     session = Session(
@@ -84,7 +87,12 @@ def _recorded(
 
 
 def _keep(session: Session, gathered: Gathered, target: Target) -> None:
-    """Add what the rules say to the recording."""
+    """Add what was seen inside and what the rules say to the recording."""
+    for look in gathered.looks:
+        seen = [kept_anatomy(look.anatomy)] if look.anatomy is not None else []
+        seen += [kept_census(look.objects)] if look.objects is not None else []
+        for kept in seen:
+            session.add_result(kept.kind, kept.identity, kept.document)
     if not gathered.evidences:
         return
     evidence, findings = verdict_of(gathered.evidences)

@@ -98,6 +98,9 @@ def _growth(growing: list[Subject], report: Report) -> str:
             f"{plural(len(growing), 'process', 'processes')} grow, together {rate(sum(rates))}; "
             f"the fastest, {who(first)}: {how}, {when}"
         )
+    leading = leading_of(report)
+    if leading is not None and leading.was_asked and leading.identity == first.identity:
+        return words  # what it is made of is what was diagnosed
     return f"{words}; {made_of(report, first)}"
 
 
