@@ -31,6 +31,7 @@ from memtop.reports.words import (
 )
 
 SURE = ("almost sure", "likely")
+RESTS = ("plateau", "falling")
 LEAST_STEP_KIB = 4096
 MOST_STEPS = 4
 UNEQUAL = 1.5
@@ -89,15 +90,22 @@ def _growth(growing: list[Subject], report: Report) -> str:
     how = slope(shown) if shown is not None else "how fast is not known"
     living = [one for one in growing if one.ended_at is None]
     growing = living or growing
-    when = "to the end" if first.ended_at is None else f"until it ended {moment(first.ended_at)}"
+    ended = moment(first.ended_at)
+    when = "to the end" if first.ended_at is None else f"until it ended {ended}"
+    if shown is not None and shown is first.final.slope and shown.seconds < first.seconds / 2:
+        when = f"in its last {span(shown.seconds)}, {when}"
     sizes = f"{units.size(first.first_kib)} → {units.size(first.last_kib)}"
-    words = f"{who(first)} grows {how}, {when}: {sizes} in {span(first.seconds)}"
+    grows = "grows" if first.ended_at is None else "grew"
+    words = f"{who(first)} {grows} {how}, {when}: {sizes} in {span(first.seconds)}"
     if len(growing) > 1:
         rates = [one.rate_kib_s for one in growing if one.rate_kib_s is not None]
         words = (
-            f"{plural(len(growing), 'process', 'processes')} grow, together {rate(sum(rates))}; "
+            f"{plural(len(growing), 'process', 'processes')} "
+            f"{'grow' if living else 'grew'}, together {rate(sum(rates))}; "
             f"the fastest, {who(first)}: {how}, {when}"
         )
+    if not living and all(one.final.word in RESTS for one in report.processes if one.lives):
+        words += "; whoever lives at the end does not grow"
     leading = leading_of(report)
     if leading is not None and leading.was_asked and leading.identity == first.identity:
         return words  # what it is made of is what was diagnosed
@@ -264,9 +272,19 @@ def _plateau(report: Report) -> str:
         return ""
     most = max(risen, key=lambda one: one.highest_kib - one.first_kib)
     fell = "" if most.last_kib >= 0.9 * most.highest_kib else f", has {units.size(most.last_kib)}"
+    if most.ended_at is not None:
+        return (
+            f"nothing grows at the end; {who(most)} went from {units.size(most.first_kib)} up to "
+            f"{units.size(most.highest_kib)} and ended {moment(most.ended_at)[11:]}"
+        )
     known = "nothing grows at the end"
-    if most.final.word in ("unsure", "short") and most.ended_at is None:
+    if most.final.word in ("unsure", "short"):
         known = "nothing is known to grow at the end"
+    if most.trend == "sawtooth" and most.final.word == "unsure":
+        return (
+            f"{known}; {who(most)} goes up and down between {units.size(most.lowest_kib)} and "
+            f"{units.size(most.highest_kib)}, its floor is {ending(most.final)}"
+        )
     return (
         f"{known}; {who(most)} went from {units.size(most.first_kib)} up to "
         f"{units.size(most.highest_kib)}{fell} and is now: {ending(most.final)}"

@@ -224,11 +224,17 @@ def _births(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
         members = one.members
         if members is None or not (members.births or members.deaths):
             continue
+        births, deaths = plural(members.births, "birth"), plural(members.deaths, "death")
+        if members.births and not members.born_kib:
+            births += ", none of which is left"
+        elif members.births:
+            births += f" {change(members.born_kib)}"
+        if members.died_kib:
+            deaths += f" {change(members.died_kib)}"
         yield (
             f"{members.end} ×",
             f"{brief(one.name)}: {members.begin} at first, {members.most} at most; "
-            f"{plural(members.births, 'birth')} {change(members.born_kib)}, "
-            f"{plural(members.deaths, 'death')} {change(members.died_kib)}, "
+            f"{births}, {deaths}, "
             f"growth of those who stayed {change(members.grown_kib)}",
         )
 

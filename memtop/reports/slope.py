@@ -30,6 +30,7 @@ OWN_WAY = 0.4  # added to the share of what floors are off that stays, as few sh
 FAR = 6  # of the floors are one long step
 APART = 2 / 3  # of the time: pairs that are nearer say little but noise
 QUARTER = 1 / 4
+FELL = 0.5  # of a rise: so much has come back before
 # A plateau: what soak tests let pass, 200 KB an hour,
 GATE_KIB_S = 200 / 1.024 / 3600
 # or what is less than an idle process wanders: less cannot be told in a short time.
@@ -137,6 +138,20 @@ def final_of(series: Series) -> Final:
             break
         final = coarser
     return final
+
+
+def comes_back(series: Series) -> bool:
+    """Whether the rise of the last quarter is one of those after which it has fallen before."""
+    floors = floors_of(series)
+    quarter = len(floors) - max(1, round(QUARTER * len(floors)))
+    before, last = floors[:quarter], floors[quarter:]
+    if not before or not last:
+        return False
+    top, deepest = before[0][1], 0
+    for _, kib in before:
+        top = max(top, kib)
+        deepest = max(deepest, top - kib)
+    return deepest > FELL * (last[-1][1] - min(kib for _, kib in last))
 
 
 def _final(last: Series, most: int) -> Final:

@@ -77,6 +77,11 @@ class Subject:
     steps: tuple[Step, ...] = ()
 
     @property
+    def lives(self) -> bool:
+        """Whether it did at the end of the recording."""
+        return self.ended_at is None
+
+    @property
     def seconds(self) -> float:
         """How long it was watched."""
         return self.last_at - self.first_at

@@ -11,6 +11,7 @@ from memtop.reports.stairs import Step
 from memtop.reports.subject import Subject
 
 LONGEST_NAME = 40
+VAGUE = 4.0  # times a slope: where its spread is that wide, its lower end says nothing
 STAYS = 0.9  # of its highest: it has not come down again
 FINE_S = 10.0  # a moment that is known less well is told to the minute
 _KEEP_NEXT = ("-m", "-c")
@@ -78,6 +79,8 @@ def ending(final: Final) -> str:
     if final.word == "unsure" and final.slope is not None:
         slow = is_slow(max(abs(final.slope.low), abs(final.slope.high)))
         low, high = (rate(one, slow=slow) for one in (final.slope.low, final.slope.high))
+        if final.slope.spread > VAGUE * abs(final.slope.kib_s):
+            return f"not known, below {high}"
         return f"not known: between {low} and {high}"
     return "too short to tell"
 

@@ -160,7 +160,7 @@ def test_who_was_killed(tmp_path, capsys):
     assert "OOM kill in shop-1 app: " in text
     assert "4 s before: 500 MiB, then 524 MiB (25 readings)" in text
     # Who was killed for growing has grown.
-    assert "grows +180 MiB/min" in text and "until it ended" in text and "→ 550 MiB in 2 m" in text
+    assert "grew +180 MiB/min" in text and "until it ended" in text and "→ 550 MiB in 2 m" in text
     assert "of 704 MiB" in text
 
 

@@ -44,7 +44,7 @@ def test_all_is_told_of_one_and_those_below_it(path, capsys):
     assert half["change_bytes"] == pytest.approx(400 * 1024 * 99, rel=0.02)
     assert made["actions"] == [] and made["samples"] == 200
     text = told(capsys, path, "--pid", "20")
-    assert "sshd" not in text and "shop.job 50 grows" in text
+    assert "sshd" not in text and "2 processes grow, together +" in text
 
 
 def test_only_python(path, capsys):
