@@ -10,6 +10,7 @@ from memtop.kept import kept_verdict
 from memtop.probe.sample import Identity
 from memtop.recording.appending import add_mark, write_result
 from memtop.render.finding import Verdict
+from memtop.reports.comparison import compare
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -81,3 +82,18 @@ def test_nobody_is_sent_to_a_process_that_has_ended(tmp_path, capsys, is_asked):
     found = document(capsys, path)["findings"]
     assert found[0]["cause"] == ("python_objects" if is_asked else "unknown")
     assert " 20" not in found[0]["next_step"] and found[0]["missing"][0].get("command") is None
+
+
+def test_a_stair_before_and_after(tmp_path):
+    """Steps that a fix has made smaller are told; the same steps are no difference."""
+    with_steps = read(record(tmp_path / "a.memtop", stair(), 170))
+    without = read(record(tmp_path / "b.memtop", service(), 170))
+    assert compare(with_steps, without).headline == (
+        "Lower: worker python -m shop.feed rose by 98.0 MiB in 3 steps, now by 0 MiB; "
+        "neither goes on."
+    )
+    assert compare(without, with_steps).headline.startswith("Higher: worker python -m shop.feed ")
+    assert compare(with_steps, with_steps).headline == (
+        "No difference: nothing grows in either recording; python -m shop.feed rose by 98.0 MiB "
+        "then, by 98.0 MiB now."
+    )
