@@ -238,7 +238,7 @@ def _steps(report: Report) -> str:
 
 def _stairs(report: Report) -> str:
     """Who rose in steps, where no mark says what came with them."""
-    risen = [one for one in report.processes if one.steps and one.moved]
+    risen = [one for one in report.subjects if one.kind == "process" and one.steps]
     most = max(risen, key=lambda one: sum(step.kib for step in one.steps), default=None)
     if most is None or sum(step.kib for step in most.steps) < LEAST_STEP_KIB:
         return ""

@@ -43,7 +43,7 @@ class Report:
 
     `processes` and `groups` are all that were seen, those that grow first; `rest` counts those that
     are steady and their sum at the end. `largest_rise`: between which two moments the sum rose
-    most. `damage`: what could not be read.
+    most. `damage`: what could not be read. `own`: memtop itself, which is not what is asked about.
     """
 
     path: str
@@ -65,6 +65,7 @@ class Report:
     gaps: tuple[tuple[float, float], ...] = ()
     damage: str | None = None
     total_kib: int | None = None
+    own: frozenset[Identity] = frozenset()
 
     @property
     def name(self) -> str:
@@ -85,7 +86,8 @@ class Report:
         A member of a group is one only if it grows, or if it makes up half of its group's change.
         """
         changes = {one.group: abs(one.change_kib) for one in self.groups}
-        chosen = [one for one in (*self.groups, *self.processes) if one.moved]
+        everybody = (*self.groups, *self.processes)
+        chosen = [one for one in everybody if one.moved and not self._is_own(one)]
         kept = [
             one
             for one in chosen
@@ -101,7 +103,11 @@ class Report:
     def steady(self) -> list[Subject]:
         """The processes that lived at the end and have no line."""
         shown = {one.number for one in self.subjects}
-        return [one for one in self.processes if one.number not in shown and one.ended_at is None]
+        others = [one for one in self.processes if not self._is_own(one)]
+        return [one for one in others if one.number not in shown and one.ended_at is None]
+
+    def _is_own(self, one: Subject) -> bool:
+        return one.kind == "process" and one.identity in self.own
 
     @property
     def inside(self) -> tuple[Inside, ...]:
@@ -154,6 +160,8 @@ def _full(
         identities = _identities(recording)
         groups = groups_of(recording.things(), known, processes, identities)
     by_number = [*groups, *processes]
+    own = frozenset(state.own for state in states if state.own is not None)
+    others = [one for one in by_number if one.kind == "group" or one.identity not in own]
     rooms = rooms_of(states)
     summit = next((one for one in states if one.tick == top.tick), None)
     marked = sorted(by_number, key=lambda one: one.lowest_kib - one.highest_kib)[:MOST_MARKED]
@@ -174,13 +182,14 @@ def _full(
         stretches=tuple(stretches_of(recording, events, moments, courses, marked)),
         events=tuple(events),
         told=told,
-        conclusions=tuple(_conclusions(recording, path, courses, told, by_number, states, rooms)),
+        conclusions=tuple(_conclusions(recording, path, courses, told, others, states, rooms)),
         rooms=tuple(rooms),
         why_no_limit=why_no_limit(states[-1]) if states else None,
         kills=tuple(kills_of(events, recording.fine(), numbers)),
         gaps=tuple(recording.gaps()),
         damage=recording.damage,
         total_kib=moments[-1].rss_kib,
+        own=own,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from memtop.diagnosis.finding import Finding, Lack
 from memtop.kept import kept_verdict
+from memtop.model.tracker import Tracker
 from memtop.probe.sample import Identity
 from memtop.recording.appending import add_mark, write_result
 from memtop.render.finding import Verdict
@@ -97,3 +98,18 @@ def test_a_stair_before_and_after(tmp_path):
         "No difference: nothing grows in either recording; python -m shop.feed rose by 98.0 MiB "
         "then, by 98.0 MiB now."
     )
+
+
+def test_memtop_does_not_report_on_itself(tmp_path, capsys, monkeypatch):
+    """Who records is recorded, too, but what it takes is no answer; it is among the processes."""
+
+    def move(source, tick):
+        source.processes[30].rss_kib += 300
+
+    source = service(move)
+    own = source.processes[30].identity
+    monkeypatch.setattr("reports.Tracker", lambda step_s: Tracker(step_s, own))
+    path = record(tmp_path / "a.memtop", source, 200)
+    made = document(capsys, path)
+    assert made["headline"].startswith("Nothing grows: ") and made["findings"] == []
+    assert next(one for one in made["processes"] if one["pid"] == 30)["change_bytes"] > 10 << 20
