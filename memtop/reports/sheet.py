@@ -8,15 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from memtop import units
-from memtop.diagnosis.words import sentence
 from memtop.model.trends import GROWING
-from memtop.render.finding import MOVES
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
-from memtop.reports.findings import Conclusion
 from memtop.reports.headline import (
     headline_of,
     inside_words,
-    leading_of,
     many,
     step_words,
     summary_of,
@@ -24,14 +20,14 @@ from memtop.reports.headline import (
 from memtop.reports.moments import Stretch
 from memtop.reports.report import Report
 from memtop.reports.subject import Subject
+from memtop.reports.why import why_of
 from memtop.reports.words import (
     brief,
     change,
-    ending,
     moment,
     plural,
     rate,
-    resting,
+    settling,
     slope,
     span,
     who,
@@ -42,8 +38,6 @@ MOST_CHANGES = 4  # of one mark
 MOST_KILLS = 5
 MOST_ROOMS = 4
 MOST_GAPS = 3
-WHY = 2  # sentences for and against
-LIKELY = 0.6
 FINDINGS = {
     "one-grows": "one grows",
     "many-grow": "many grow",
@@ -56,7 +50,7 @@ def sheet_of(report: Report, pictures: Sequence[Picture] = ()) -> list[Block]:
     """All blocks of a report."""
     return [
         *_top(report),
-        *_why(report),
+        *why_of(report),
         *_grown(report),
         *_highest(report),
         *_marks(report),
@@ -90,45 +84,6 @@ def when(report: Report) -> str:
         f"{plural(report.samples, 'sample')}, "
         f"{plural(len(report.processes), 'process', 'processes')}, on {host}"
     )
-
-
-def _why(report: Report) -> Iterator[Block]:
-    """The conclusion that leads, with its reasons, and the headlines of the others."""
-    if not report.conclusions:
-        return
-    leading = leading_of(report) or report.conclusions[0]
-    first = leading.verdict.first
-    yield Head("Why")
-    items = [("", _claim(leading))]
-    is_unseen = first.cause == "unknown" and not leading.was_asked and not leading.verdict.looks
-    supporting = () if is_unseen else first.supporting[:WHY]
-    items += [("for" if n == 0 else "", text) for n, text in enumerate(supporting)]
-    items += [("against" if n == 0 else "", text) for n, text in enumerate(first.against[:WHY])]
-    items += [("also" if n == 0 else "", text) for n, text in enumerate(first.remarks[:WHY])]
-    for number, lack in enumerate(() if is_unseen else first.missing[:WHY]):
-        items.append(("not known" if number == 0 else "", f"{lack.what}: {lack.reason}"))
-    if first.next_step:
-        items.append(("next", first.next_step))
-    for one in report.conclusions:
-        other = one.verdict.first
-        if one is not leading and other.cause not in MOVES and other.confidence >= LIKELY:
-            items.append(("besides", _claim(one)))
-    yield Listed(tuple(items))
-
-
-def _claim(one: Conclusion) -> str:
-    """What is concluded, how surely, and from what; that nobody looked is no conclusion."""
-    first = one.verdict.first
-    words = sentence(first.headline.rstrip("."))[:-1]
-    if first.cause == "unknown" and not one.was_asked and not one.verdict.looks:
-        return f"{words}."
-    return f"{words} ({first.word}), {_whence(one)}"
-
-
-def _whence(one: Conclusion) -> str:
-    if one.was_asked:
-        return f"diagnosed {moment(one.at)[11:]}"
-    return "from the recording"
 
 
 # -- what grew -----------------------------------------------------------------------------
@@ -174,7 +129,7 @@ def _row(one: Subject) -> tuple[str, ...]:
         _sizes(one),
         _said(one),
         f"{steps}, no slope" if one.steps else slope(shown) if told and shown else units.UNKNOWN,
-        units.UNKNOWN if _is_crowd(one) else resting(one) or ending(one.final),
+        units.UNKNOWN if _is_crowd(one) else settling(one),
     )
 
 

@@ -92,6 +92,13 @@ def resting(one: Subject) -> str:
     return f"level since {step_moment(one.steps[-1]).split()[1]}"
 
 
+def settling(one: Subject) -> str:
+    """How it is at the end: since when a stair is level, or how the last quarter was."""
+    if one.steps:
+        return resting(one) or "came down again"
+    return ending(one.final)
+
+
 def step_moment(step: Step) -> str:
     """When a step came, as finely as it is known."""
     if step.at - step.begin > FINE_S:

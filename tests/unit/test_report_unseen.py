@@ -12,6 +12,8 @@ from memtop.probe.sample import Identity
 from memtop.recording.appending import add_mark, write_result
 from memtop.render.finding import Verdict
 from memtop.reports.comparison import compare
+from memtop.reports.sheet import sheet_of
+from memtop.reports.text import write
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -113,3 +115,15 @@ def test_memtop_does_not_report_on_itself(tmp_path, capsys, monkeypatch):
     made = document(capsys, path)
     assert made["headline"].startswith("Nothing grows: ") and made["findings"] == []
     assert next(one for one in made["processes"] if one["pid"] == 30)["change_bytes"] > 10 << 20
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+def test_a_report_fits_its_width(tmp_path, width):
+    """No line is longer, and no figure of a table is lost on a narrow terminal."""
+    path = record(tmp_path / "a.memtop", stair(ends_at=160), 170)
+    add_mark(path, "level 2 with a name that is rather long", BEGIN + 79.5)
+    lines = write(sheet_of(read(path)), width).splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    for words in ("3 steps, no slope", "level since", "120 MiB → 218 MiB", "level 2 with a name"):
+        assert words in text
