@@ -26,7 +26,8 @@ def why_of(report: Report) -> Iterator[Block]:
     leading = leading_of(report) or report.conclusions[0]
     first = leading.verdict.first
     yield Head("Why")
-    items = [("", _claim(leading))]
+    is_told = leading.was_asked and leading is leading_of(report)  # the headline of the report
+    items = [("", f"D{_whence(leading)[1:]}:" if is_told else _claim(leading))]
     is_unseen = first.cause == "unknown" and not leading.was_asked and not leading.verdict.looks
     supporting = () if is_unseen else first.supporting[:WHY]
     items += [("for" if n == 0 else "", text) for n, text in enumerate(supporting)]
