@@ -296,6 +296,13 @@ def _report_parser() -> _Parser:
         metavar="TIME",
         help="watch a PID that long (30s); the longer, the surer",
     )
+    parser.add_argument(
+        "--interval", type=_interval, metavar="S", help="between samples of a PID (0.5s, long 1s)"
+    )
+    parser.add_argument(
+        "--pid", type=_pid, metavar="PID", help="only this process and all below it"
+    )
+    parser.add_argument("--python", action="store_true", help="only Python processes")
     parser.set_defaults(command="report")
     return parser
 

@@ -1,8 +1,8 @@
 """Watches a process and all below it into a recording that is there only until it was told.
 
-What the rules say of it goes into that recording, too. Ctrl+C and SIGTERM end the watching, and
-what is known by then is told; nothing is left behind. What one that was killed has left, the next
-one removes. Times in seconds.
+What was seen inside and what the rules say go into that recording, too. Ctrl+C and SIGTERM end the
+watching, and what is known by then is told; nothing is left behind. What one that was killed has
+left, the next one removes. Times in seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from memtop.console import INTERRUPTED, Progress, complain
 from memtop.errors import MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
-from memtop.kept import kept_verdict, verdict_from
+from memtop.kept import kept_anatomy, kept_census, kept_verdict, verdict_from
 from memtop.model.state import State
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.procfs import ProcfsSource
@@ -48,7 +48,8 @@ def observed(pid: int, options: argparse.Namespace) -> Iterator[tuple[str, str, 
     _tidy()
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, _cancelled() as cancel:
         path = os.path.join(folder, f"{pid}.memtop")
-        code = _watch(target, path, options.watch_s, cancel)
+        interval_s = options.interval or interval_for(options.watch_s)
+        code = _watch(target, path, options.watch_s, interval_s, cancel)
         yield path, f"{target.name} {pid}", code
 
 
@@ -77,10 +78,12 @@ def _tidy() -> None:
             continue  # it is in use, or somebody else tidies up
 
 
-def _watch(target: Target, path: str, for_s: float, cancel: threading.Event) -> int:
+def _watch(
+    target: Target, path: str, for_s: float, interval_s: float, cancel: threading.Event
+) -> int:
     if is_guest():
         give_way()
-    progress, interval_s = Progress(), interval_for(for_s)
+    progress = Progress()
     source = ProcfsSource(named.ROOT, mask=named.mask())
     settings: dict[str, object] = {"interval_s": interval_s, "pid": target.identity.pid}
     session = Session(
@@ -118,7 +121,12 @@ def _recorded(
 
 
 def _keep(session: Session, gathered: Gathered, target: Target) -> None:
-    """Add what the rules say to the recording."""
+    """Add what was seen inside and what the rules say to the recording."""
+    for look in gathered.looks:
+        seen = [kept_anatomy(look.anatomy)] if look.anatomy is not None else []
+        seen += [kept_census(look.objects)] if look.objects is not None else []
+        for kept in seen:
+            session.add_result(kept.kind, kept.identity, kept.document)
     if not gathered.evidences:
         return
     evidence, findings = verdict_of(gathered.evidences)

@@ -37,16 +37,21 @@ KINDS = {".md": "md", ".json": "json", ".txt": "text"}
 def run(options: argparse.Namespace) -> int:
     """Report on a file or a process; returns the exit code."""
     kind = _kind(options)
+    if options.compare is not None and options.pid is not None:
+        raise UsageError(
+            f"--pid {options.pid} is of one recording, the other one has other PIDs",
+            command=f"memtop report {options.what} --compare {options.compare} --python",
+        )
     if options.save is not None:
         _check_free(options.save, force=options.force)
     if _is_pid(options.what):
         from memtop.observing import observed
 
         with observed(int(options.what), options) as (path, name, code):
-            report = replace(_read(path), path=name)
+            report = replace(_read(path, options), path=name)
             _tell(options, kind, report, path)
         return code
-    report = _read(options.what)
+    report = _read(options.what, options)
     _tell(options, kind, report, options.what)
     return 0
 
@@ -79,8 +84,17 @@ def _check_free(path: str, *, force: bool) -> None:
         )
 
 
-def _read(path: str) -> Report:
-    with Recording(path) as recording:
+def _open(path: str, options: argparse.Namespace) -> Recording:
+    """The recording, or what of it is asked for."""
+    if options.pid is None and not options.python:
+        return Recording(path)
+    from memtop.reports.narrowed import Narrowed
+
+    return Narrowed(path, pid=options.pid, python=options.python)
+
+
+def _read(path: str, options: argparse.Namespace) -> Report:
+    with _open(path, options) as recording:
         return report_of(recording)
 
 
@@ -88,7 +102,7 @@ def _tell(options: argparse.Namespace, kind: str, report: Report, path: str) -> 
     """Write it to where it was asked for."""
     comparison = None
     if options.compare is not None:
-        comparison = compare(_read(options.compare), report)
+        comparison = compare(_read(options.compare, options), report)
     pictures: list[Picture] = []
     if options.save is not None and kind == "md" and report.first_at is not None:
         pictures = _pictures(options, path, report)
@@ -123,7 +137,7 @@ def _pictures(options: argparse.Namespace, path: str, report: Report) -> list[Pi
     """Write pictures beside the report: the chart of all of it, the screen at telling moments."""
     from memtop.reports.pictures import chart_of, telling_shots
 
-    with Recording(path) as recording:
+    with _open(path, options) as recording:
         made = [(chart_of(recording, report), "the memory of those that changed most")]
     made += [(screen(path, shot), shot.text) for shot in telling_shots(report)]
     stem = os.path.splitext(options.save)[0]

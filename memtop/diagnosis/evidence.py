@@ -47,7 +47,8 @@ class Subject:
 class Watch:
     """How its RSS moved while it was watched: the trend is that of the tracker (model.trends).
 
-    `change_bytes` is that of the floor, the least of some seconds at both ends; `peak_bytes` and
+    `change_bytes` is that of the floor, the least of some seconds at both ends, within `change_s`
+    if that is less than the whole time; `peak_bytes` and
     `floor_bytes` the largest and the least RSS seen. `rises` and `falls` count what went up or down
     by more than a tenth of that range; `recent_share` is how much of the rise lies in the last
     quarter of the time, `largest_step_bytes` the largest rise from one value to the next,
@@ -82,6 +83,7 @@ class Watch:
     still_s: float | None = None
     pause_s: float | None = None
     from_recording: bool = False
+    change_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

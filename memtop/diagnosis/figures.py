@@ -89,7 +89,8 @@ class Figures(Shares):
             return recent
         if self.change_bytes is None or self.watched_s <= 0:
             return None
-        return self.change_bytes / self.watched_s
+        apart_s = finite(watch.change_s) if watch is not None else None
+        return self.change_bytes / (apart_s or self.watched_s)
 
     @property
     def rises(self) -> bool:

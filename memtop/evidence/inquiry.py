@@ -47,6 +47,7 @@ class Gathered:
 
     There is none if all have ended before anything was known. `ended`: the process that was asked
     for, and all below it, are gone. `denied`: not even smaps of the first one may be read.
+    `looks`: those that were taken here into them, of each the first one and the last one.
     """
 
     evidences: tuple[Evidence, ...]
@@ -54,6 +55,7 @@ class Gathered:
     seconds: float
     ended: bool = False
     denied: Denied | None = None
+    looks: tuple[Look, ...] = ()
 
 
 class Inquiry:
@@ -93,6 +95,7 @@ class Inquiry:
         self._uses_shm = False
         self._fullest: Capacity | None = None
         self._looker = Looker(root=root, tell=self._tell, cancel=self._cancel)
+        self._known = tuple(known)
         for one in known:
             self._looker.asked.add(one.identity)
             self._looker.looks[one.identity] = one
@@ -207,7 +210,13 @@ class Inquiry:
         ]
         looks = (last.get(chosen[0]), self._looker.looks.get(chosen[0]))
         denied = next((one.denied for one in looks if one and one.denied), None)
-        return Gathered(tuple(evidences), state, seconds, ended=not tree, denied=denied)
+        taken = [
+            look
+            for one in chosen
+            for look in (self._looker.looks.get(one), last.get(one))
+            if look is not None and look not in self._known
+        ]
+        return Gathered(tuple(evidences), state, seconds, not tree, denied, tuple(taken))
 
     def _evidence(
         self, state: State, before: State, identity: Identity, last: Look | None

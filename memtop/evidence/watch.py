@@ -74,6 +74,7 @@ def watch_over(
         slope_bytes_s=trend.slope_bytes_s,
         low_bytes_s=trend.low_bytes_s,
         high_bytes_s=trend.high_bytes_s,
+        change_s=_change_s(lows, step_s),
         peak_bytes=peak * 1024,
         floor_bytes=floor * 1024,
         rises=rises,
@@ -166,6 +167,13 @@ def _ends(lows: Sequence[int], step_s: float) -> tuple[int, int]:
     seconds = step_s * (len(lows) - 1)
     steps = max(1, round(min(END_S, seconds * END_SHARE) / step_s))
     return min(lows[:steps]), min(lows[-steps:])
+
+
+def _change_s(lows: Sequence[int], step_s: float) -> float:
+    """How far apart the floors at both ends are: each is that of a while."""
+    seconds = step_s * (len(lows) - 1)
+    steps = max(1, round(min(END_S, seconds * END_SHARE) / step_s))
+    return step_s * (len(lows) - steps)
 
 
 def _series(

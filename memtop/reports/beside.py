@@ -13,7 +13,7 @@ from memtop.reports.document import final_json, report_json, slope_json
 from memtop.reports.report import Report
 from memtop.reports.sheet import sheet_of, when
 from memtop.reports.subject import Subject
-from memtop.reports.words import brief, ending, slope
+from memtop.reports.words import brief, settling, slope
 
 MOST_PAIRS = 12
 
@@ -78,8 +78,8 @@ def _figures(one: Subject | None) -> tuple[str, str, str]:
     shown = one.slope
     return (
         f"{units.size(one.first_kib)} → {units.size(one.last_kib)}",
-        slope(shown) if shown is not None else units.UNKNOWN,
-        ending(one.final),
+        f"{len(one.steps)} steps" if one.steps else slope(shown) if shown else units.UNKNOWN,
+        settling(one),
     )
 
 

@@ -15,14 +15,18 @@ from typing import Literal, NamedTuple
 from memtop.reports.report import Report
 from memtop.reports.slope import Slope
 from memtop.reports.subject import Subject
-from memtop.reports.words import brief, ending, less_than, rate, slope
+from memtop.reports.words import brief, change, ending, less_than, plural, rate, slope
 
-Outcome = Literal["fixed", "slower", "not fixed", "worse", "new", "not known", "steady", "gone"]
+Outcome = Literal[
+    "fixed", "slower", "not fixed", "worse", "new", "not known", "lower", "higher", "steady", "gone"
+]  # fmt: skip
 ORDER: tuple[Outcome, ...] = (
-    "not fixed", "slower", "worse", "new", "not known", "fixed", "gone", "steady",
+    "not fixed", "slower", "worse", "new", "higher",
+    "not known", "fixed", "lower", "gone", "steady",
 )  # fmt: skip
 SAME = 0.8  # of a rate: no less is no change
 EXCLUDES = 0.5  # of the rate before: a plateau that excludes no more than that proves nothing
+LEAST_KIB, HALF = 4096, 0.5  # a rise that does not go on matters; the other one is so much less
 LONGEST_KEY = 60
 NAMED_BY_ROLE = ("main", "worker")
 _Key = tuple[bool, str | None, str]
@@ -129,13 +133,24 @@ def _outcome(before: Subject | None, after: Subject | None) -> Outcome:
         slower = now.kib_s < SAME * then.kib_s and now.high < then.low
         return "slower" if slower else "not fixed"
     if not before.grows:
-        return "steady"
+        return _risen(_rise(before), _rise(after))
     if after.final.word == "falling":
         return "fixed"
     then = before.shown
     if after.final.word != "plateau" or after.final.below is None or then is None:
         return "not known"
     return "fixed" if after.final.below <= EXCLUDES * then.kib_s else "not known"
+
+
+def _rise(one: Subject) -> int:
+    return one.highest_kib - one.first_kib
+
+
+def _risen(then: int, now: int) -> Outcome:
+    """Of one that does not grow in the end: whether it rose less far, as a stair of a test does."""
+    if then >= LEAST_KIB and now <= HALF * then:
+        return "lower"
+    return "higher" if now >= LEAST_KIB and then <= HALF * now else "steady"
 
 
 def _order(pair: Pair) -> tuple[int, bool, float]:
@@ -150,7 +165,7 @@ def _headline(comparison: Comparison) -> str:
     telling = [one for one in comparison.pairs if one.outcome != "steady" and not one.is_group]
     telling = telling or [one for one in comparison.pairs if one.outcome != "steady"]
     if not telling:
-        return "No difference: nothing grows in either recording."
+        return _alike(comparison)
     first = max(telling, key=_loudness)
     text = _judgement(first)
     others = [one for one in telling if one is not first and one.outcome != "gone"]
@@ -161,6 +176,22 @@ def _headline(comparison: Comparison) -> str:
         counts[one.outcome] = counts.get(one.outcome, 0) + 1
     besides = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
     return f"{text.rstrip('.')}; besides {besides}."
+
+
+def _alike(comparison: Comparison) -> str:
+    """That nothing differs; and by how much it rose both times, if it did."""
+    text = "No difference: nothing grows in either recording"
+    both = [(one.name, one.before, one.after) for one in comparison.pairs if not one.is_group]
+    risen = [
+        (name, _rise(then), _rise(now))
+        for name, then, now in both
+        if then is not None and now is not None and min(_rise(then), _rise(now)) >= LEAST_KIB
+    ]
+    if not risen:
+        return f"{text}."
+    name, then, now = max(risen, key=lambda one: one[2])
+    words = [change(one).lstrip("+") for one in (then, now)]
+    return f"{text}; {name} rose by {words[0]} then, by {words[1]} now."
 
 
 def _loudness(pair: Pair) -> float:
@@ -179,9 +210,21 @@ def _judgement(pair: Pair) -> str:
         "worse": f"Worse: {name} did not grow before, now {still or 'it does'}.",
         "new": f"{name} grows {still}; before there was none of that name.",
         "not known": f"Not known whether it is fixed: {name} was {was}, now {_now(pair)}.",
+        "lower": f"Lower: {name} {_rose(pair.before)}, now by {_by(pair.after)}; neither goes on.",
+        "higher": f"Higher: {name} rose by {_by(pair.before)}, now it {_rose(pair.after)}.",
         "gone": f"{name} was {was}; after there is none of that name.",
     }
     return texts.get(pair.outcome, "")
+
+
+def _by(one: Subject | None) -> str:
+    return change(_rise(one)).lstrip("+") if one is not None else ""
+
+
+def _rose(one: Subject | None) -> str:
+    """By how much, and in how many steps if it was in steps."""
+    steps = f" in {plural(len(one.steps), 'step')}" if one is not None and one.steps else ""
+    return f"rose by {_by(one)}{steps}"
 
 
 def _now(pair: Pair) -> str:

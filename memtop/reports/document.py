@@ -106,6 +106,10 @@ def _both(one: Subject) -> dict[str, Any]:
         "grows": one.grows,
         "slope": slope_json(one.slope),
         "final_quarter": final_json(one.final),
+        "steps": [
+            {"from": _at(step.begin), "at": _at(step.at), "bytes": step.kib * 1024}
+            for step in one.steps
+        ],
         "trend": one.trend,
         "said_since": _at(one.said_since),
         "leak_like_since": _at(one.leak_at),

@@ -1,19 +1,22 @@
 """Why memory grew: what was diagnosed while it was recorded, else what the recording itself tells.
 
 The rules are asked about those who grew most, at the last sample at which they lived, with all of
-the time that was recorded and with every look that is in it. Nothing is looked into. Times in
-seconds since the epoch.
+the time that was recorded and with every look that is in it. Nothing is looked into. Where nobody
+did, and the rules know no more than how memory moved, no cause is claimed: it is said that nobody
+looked, and what would. Times in seconds since the epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from memtop.diagnosis.diagnosis import diagnose
 from memtop.diagnosis.evidence import Evidence
-from memtop.diagnosis.finding import Finding
+from memtop.diagnosis.finding import Finding, Lack
 from memtop.errors import MemtopError
 from memtop.evidence.evidence import Around, evidence_of, evidence_of_group, evidence_of_limit
 from memtop.evidence.watch import watch_over
@@ -21,13 +24,20 @@ from memtop.model.state import State
 from memtop.probe.sample import Identity
 from memtop.recording.courses import UNKNOWN, Courses
 from memtop.recording.recording import Recording
-from memtop.render.finding import Verdict
+from memtop.render.finding import MOVES, Verdict
 from memtop.reports.inside import Inside, Told
 from memtop.reports.limits import Room
 from memtop.reports.subject import Subject
+from memtop.reports.words import change, span, who
 
 MOST_ASKED = 3  # processes about which the rules are asked
 MOST_CROWDS = 2
+LEAST_KIB = 4096  # of a rise after whose cause somebody asks
+NEEDS_IT = re.compile(r"\b(?:memtop (?:anatomy|census|trim|gc|snapshot|diagnose)|kill|[a-zA-Z] \()")
+THE_NEXT = (
+    "It has ended. Let memtop record FILE run until the next one grows, and then memtop diagnose "
+    "PID --record FILE while it lives"
+)
 
 
 class Conclusion(NamedTuple):
@@ -41,6 +51,7 @@ class Conclusion(NamedTuple):
 
 def conclusions_of(
     recording: Recording,
+    path: str,
     courses: Courses,
     told: Told,
     subjects: Sequence[Subject],
@@ -49,17 +60,41 @@ def conclusions_of(
 ) -> list[Conclusion]:
     """The last diagnosis of each process that has one, and without any what the rules say now.
 
+    `path` is what the recording is called in a command.
     `states`: the first one, that of the highest sum, and the last one.
     """
     asked = {identity: (at, verdict) for at, identity, verdict in told.verdicts}
-    made = [Conclusion(at, who, verdict, True) for who, (at, verdict) in asked.items()]
+    ended = {one.identity for one in subjects if one.ended_at is not None}
+    made = [
+        Conclusion(at, whose, _afterwards(verdict, ended), True)
+        for whose, (at, verdict) in asked.items()
+    ]
     if made:
         return sorted(made, key=lambda one: -one.at)
-    return list(_reached(recording, courses, told, subjects, states, rooms))
+    return list(_reached(recording, path, courses, told, subjects, states, rooms))
+
+
+def _afterwards(verdict: Verdict, ended: Collection[Identity | None]) -> Verdict:
+    """Without the steps and commands that need somebody who has ended since."""
+    gone = {one.pid for one in ended if one is not None}
+    return verdict._replace(
+        findings=tuple(without_living(one) if one.pid in gone else one for one in verdict.findings)
+    )
+
+
+def without_living(finding: Finding) -> Finding:
+    """A finding about a process that has ended: nobody can look into it or do anything to it."""
+    step = finding.next_step
+    return replace(
+        finding,
+        missing=tuple(lack._replace(key=None, command=None) for lack in finding.missing),
+        next_step=THE_NEXT if NEEDS_IT.search(step) else step,
+    )
 
 
 def _reached(
     recording: Recording,
+    path: str,
     courses: Courses,
     told: Told,
     subjects: Sequence[Subject],
@@ -75,7 +110,14 @@ def _reached(
             continue
         seen = inside.get(one.identity, Inside(one.identity, one.name))
         evidence = _evidence(state, one, seen, told, courses, first)
-        yield _concluded(evidence, state, one.identity)
+        made = _concluded(evidence, state, one.identity)
+        if made.verdict.looks == 0 and made.verdict.first.cause in MOVES:
+            if one.grows or one.highest_kib - one.first_kib >= LEAST_KIB:
+                yield made._replace(verdict=_unseen(made.verdict, one, path))
+        elif one.ended_at is not None:
+            yield made._replace(verdict=_afterwards(made.verdict, {one.identity}))
+        else:
+            yield made
     # Groups and limits at the moment that tells most: the end, else the highest sum.
     crowds = [one for one in subjects if one.members and one.members.finding == "many-processes"]
     crowds.sort(key=lambda one: one.first_kib - one.highest_kib)
@@ -95,6 +137,26 @@ def _reached(
         except KeyError:
             continue
         yield _concluded(_at_home(evidence), state, None)
+
+
+def _unseen(verdict: Verdict, one: Subject, path: str) -> Verdict:
+    """That nobody looked inside, and what would."""
+    rise = change(max(one.change_kib, one.highest_kib - one.first_kib))
+    command = f"memtop diagnose {one.pid} --record {shlex.quote(path)}"
+    inside = Lack("what its memory is made of", "nobody looked inside", command=command)
+    unknown = Finding(
+        cause="unknown",
+        headline=f"not known: nobody looked inside {who(one)}, which took {rise}",
+        confidence=0.0,
+        pid=one.pid,
+        role=one.role,
+        supporting=(f"{change(one.last_kib - one.first_kib)} in {span(one.seconds)}.",),
+        missing=(inside,),
+        next_step=f"`{command}` tells what it is made of, while it lives",
+    )
+    if one.ended_at is not None:
+        unknown = replace(without_living(unknown), next_step=THE_NEXT)
+    return verdict._replace(findings=(unknown,))
 
 
 def _evidence(

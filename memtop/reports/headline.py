@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from memtop import units
 from memtop.anatomy.result import Anatomy
+from memtop.model.marks import NEAR_S
 from memtop.render.finding import MOVES
 from memtop.reports.findings import Conclusion
 from memtop.reports.inside import Inside
 from memtop.reports.moments import Holder
 from memtop.reports.report import Report
+from memtop.reports.stairs import Step
 from memtop.reports.subject import Subject
 from memtop.reports.words import (
     brief,
@@ -21,12 +23,15 @@ from memtop.reports.words import (
     moment,
     plural,
     rate,
+    resting,
     slope,
     span,
+    step_moment,
     who,
 )
 
 SURE = ("almost sure", "likely")
+RESTS = ("plateau", "falling")
 LEAST_STEP_KIB = 4096
 MOST_STEPS = 4
 UNEQUAL = 1.5
@@ -72,6 +77,7 @@ def summary_of(report: Report) -> str:
         _growth(growing, report) if growing else "",
         _killed(report),
         _steps(report),
+        _stairs(report),
         _plateau(report),
         _steady(report),
     ]
@@ -84,15 +90,25 @@ def _growth(growing: list[Subject], report: Report) -> str:
     how = slope(shown) if shown is not None else "how fast is not known"
     living = [one for one in growing if one.ended_at is None]
     growing = living or growing
-    when = "to the end" if first.ended_at is None else f"until it ended {moment(first.ended_at)}"
+    ended = moment(first.ended_at)
+    when = "to the end" if first.ended_at is None else f"until it ended {ended}"
+    if shown is not None and shown is first.final.slope and shown.seconds < first.seconds / 2:
+        when = f"in its last {span(shown.seconds)}, {when}"
     sizes = f"{units.size(first.first_kib)} → {units.size(first.last_kib)}"
-    words = f"{who(first)} grows {how}, {when}: {sizes} in {span(first.seconds)}"
+    grows = "grows" if first.ended_at is None else "grew"
+    words = f"{who(first)} {grows} {how}, {when}: {sizes} in {span(first.seconds)}"
     if len(growing) > 1:
         rates = [one.rate_kib_s for one in growing if one.rate_kib_s is not None]
         words = (
-            f"{plural(len(growing), 'process', 'processes')} grow, together {rate(sum(rates))}; "
+            f"{plural(len(growing), 'process', 'processes')} "
+            f"{'grow' if living else 'grew'}, together {rate(sum(rates))}; "
             f"the fastest, {who(first)}: {how}, {when}"
         )
+    if not living and all(one.final.word in RESTS for one in report.processes if one.lives):
+        words += "; whoever lives at the end does not grow"
+    leading = leading_of(report)
+    if leading is not None and leading.was_asked and leading.identity == first.identity:
+        return words  # what it is made of is what was diagnosed
     return f"{words}; {made_of(report, first)}"
 
 
@@ -216,8 +232,37 @@ def _steps(report: Report) -> str:
     own = [step for step in steps if step[2].subject is subject]
     largest = sorted(own[:MOST_STEPS], key=lambda step: step[3])
     told = ", ".join(f"{change(kib)} with “{text}”" for kib, text, _, _ in largest)
-    end = units.size(subject.last_kib)
-    return f"{who(subject)} rose in steps: {told}; at the end it had {end}"
+    rose = "rose in steps" if subject.steps or len(own) > 1 else "rose"
+    return f"{who(subject)} {rose}: {told}; {_in_the_end(subject)}"
+
+
+def _stairs(report: Report) -> str:
+    """Who rose in steps, where no mark says what came with them."""
+    risen = [one for one in report.subjects if one.kind == "process" and one.steps]
+    most = max(risen, key=lambda one: sum(step.kib for step in one.steps), default=None)
+    if most is None or sum(step.kib for step in most.steps) < LEAST_STEP_KIB:
+        return ""
+    told = ", ".join(step_words(report, step) for step in most.steps[-MOST_STEPS:])
+    number = len(most.steps)
+    last = f", the last {MOST_STEPS}" if number > MOST_STEPS else ""
+    return f"{who(most)} rose in {plural(number, 'step')}{last}: {told}; {_in_the_end(most)}"
+
+
+def step_words(report: Report, step: Step) -> str:
+    """How large a step is, and with which mark it came, or when."""
+    near = [one for one in report.stretches if one.text and one.begin <= step.at + NEAR_S]
+    size = change(step.kib)
+    if near and step.at <= near[-1].end:
+        return f"{size} with “{near[-1].text}”"
+    return f"{size} {step_moment(step)}"
+
+
+def _in_the_end(one: Subject) -> str:
+    """What it has at the end, and since when."""
+    end = units.size(one.last_kib)
+    if one.ended_at is not None:
+        return f"when it ended it had {end}"
+    return f"at the end it has {end}" + (f", {rest}" if (rest := resting(one)) else "")
 
 
 def _plateau(report: Report) -> str:
@@ -227,8 +272,21 @@ def _plateau(report: Report) -> str:
         return ""
     most = max(risen, key=lambda one: one.highest_kib - one.first_kib)
     fell = "" if most.last_kib >= 0.9 * most.highest_kib else f", has {units.size(most.last_kib)}"
+    if most.ended_at is not None:
+        return (
+            f"nothing grows at the end; {who(most)} went from {units.size(most.first_kib)} up to "
+            f"{units.size(most.highest_kib)} and ended {moment(most.ended_at)[11:]}"
+        )
+    known = "nothing grows at the end"
+    if most.final.word in ("unsure", "short"):
+        known = "nothing is known to grow at the end"
+    if most.trend == "sawtooth" and most.final.word == "unsure":
+        return (
+            f"{known}; {who(most)} goes up and down between {units.size(most.lowest_kib)} and "
+            f"{units.size(most.highest_kib)}, its floor is {ending(most.final)}"
+        )
     return (
-        f"nothing grows at the end; {who(most)} went from {units.size(most.first_kib)} up to "
+        f"{known}; {who(most)} went from {units.size(most.first_kib)} up to "
         f"{units.size(most.highest_kib)}{fell} and is now: {ending(most.final)}"
     )
 

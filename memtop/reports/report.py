@@ -44,7 +44,7 @@ class Report:
 
     `processes` and `groups` are all that were seen, those that grow first; `rest` counts those that
     are steady and their sum at the end. `largest_rise`: between which two moments the sum rose
-    most. `damage`: what could not be read.
+    most. `damage`: what could not be read. `own`: memtop itself, which is not what is asked about.
     """
 
     path: str
@@ -66,6 +66,7 @@ class Report:
     gaps: tuple[tuple[float, float], ...] = ()
     damage: str | None = None
     total_kib: int | None = None
+    own: frozenset[Identity] = frozenset()
 
     @property
     def name(self) -> str:
@@ -86,7 +87,8 @@ class Report:
         A member of a group is one only if it grows, or if it makes up half of its group's change.
         """
         changes = {one.group: abs(one.change_kib) for one in self.groups}
-        chosen = [one for one in (*self.groups, *self.processes) if one.moved]
+        everybody = (*self.groups, *self.processes)
+        chosen = [one for one in everybody if one.moved and not self._is_own(one)]
         kept = [
             one
             for one in chosen
@@ -102,7 +104,11 @@ class Report:
     def steady(self) -> list[Subject]:
         """The processes that lived at the end and have no line."""
         shown = {one.number for one in self.subjects}
-        return [one for one in self.processes if one.number not in shown and one.ended_at is None]
+        others = [one for one in self.processes if not self._is_own(one)]
+        return [one for one in others if one.number not in shown and one.ended_at is None]
+
+    def _is_own(self, one: Subject) -> bool:
+        return one.kind == "process" and one.identity in self.own
 
     @property
     def inside(self) -> tuple[Inside, ...]:
@@ -161,6 +167,8 @@ def _full(
         identities = _identities(recording)
         groups = groups_of(recording.things(), known, processes, identities)
     by_number = [*groups, *processes]
+    own = frozenset(state.own for state in states if state.own is not None)
+    others = [one for one in by_number if one.kind == "group" or one.identity not in own]
     rooms = rooms_of(states)
     summit = next((one for one in states if one.tick == top.tick), None)
     marked = sorted(by_number, key=lambda one: one.lowest_kib - one.highest_kib)[:MOST_MARKED]
@@ -181,13 +189,14 @@ def _full(
         stretches=tuple(stretches_of(recording, events, moments, courses, marked)),
         events=tuple(events),
         told=told,
-        conclusions=tuple(_conclusions(recording, courses, told, by_number, states, rooms)),
+        conclusions=tuple(_conclusions(recording, path, courses, told, others, states, rooms)),
         rooms=tuple(rooms),
         why_no_limit=why_no_limit(states[-1]) if states else None,
         kills=tuple(kills_of(events, recording.fine(), numbers)),
         gaps=tuple(recording.gaps()),
         damage=recording.damage or lost,
         total_kib=moments[-1].rss_kib,
+        own=own,
     )
 
 
@@ -217,6 +226,7 @@ def _identities(recording: Recording) -> dict[int, Identity]:
 
 def _conclusions(
     recording: Recording,
+    path: str,
     courses: Courses,
     told: Told,
     subjects: list[Subject],
@@ -226,4 +236,4 @@ def _conclusions(
     if not states:
         return []
     ordered = sorted(subjects, key=order)
-    return conclusions_of(recording, courses, told, ordered, states, rooms)
+    return conclusions_of(recording, path, courses, told, ordered, states, rooms)

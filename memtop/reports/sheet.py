@@ -9,22 +9,35 @@ from collections.abc import Iterator, Sequence
 
 from memtop import units
 from memtop.model.trends import GROWING
-from memtop.render.finding import MOVES
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
-from memtop.reports.findings import Conclusion
-from memtop.reports.headline import headline_of, inside_words, leading_of, many, summary_of
+from memtop.reports.headline import (
+    headline_of,
+    inside_words,
+    many,
+    step_words,
+    summary_of,
+)
 from memtop.reports.moments import Stretch
 from memtop.reports.report import Report
 from memtop.reports.subject import Subject
-from memtop.reports.words import brief, change, ending, moment, plural, rate, slope, span, who
+from memtop.reports.why import why_of
+from memtop.reports.words import (
+    brief,
+    change,
+    moment,
+    plural,
+    rate,
+    settling,
+    slope,
+    span,
+    who,
+)
 
 MOST_LINES = 10  # subjects in the table
 MOST_CHANGES = 4  # of one mark
 MOST_KILLS = 5
 MOST_ROOMS = 4
 MOST_GAPS = 3
-WHY = 2  # sentences for and against
-LIKELY = 0.6
 FINDINGS = {
     "one-grows": "one grows",
     "many-grow": "many grow",
@@ -37,7 +50,7 @@ def sheet_of(report: Report, pictures: Sequence[Picture] = ()) -> list[Block]:
     """All blocks of a report."""
     return [
         *_top(report),
-        *_why(report),
+        *why_of(report),
         *_grown(report),
         *_highest(report),
         *_marks(report),
@@ -73,35 +86,6 @@ def when(report: Report) -> str:
     )
 
 
-def _why(report: Report) -> Iterator[Block]:
-    """The conclusion that leads, with its reasons, and the headlines of the others."""
-    if not report.conclusions:
-        return
-    leading = leading_of(report) or report.conclusions[0]
-    first = leading.verdict.first
-    yield Head("Why")
-    items = [("", f"{first.headline.rstrip('.')} ({first.word}), {_whence(leading)}")]
-    items += [("for" if n == 0 else "", text) for n, text in enumerate(first.supporting[:WHY])]
-    items += [("against" if n == 0 else "", text) for n, text in enumerate(first.against[:WHY])]
-    items += [("also" if n == 0 else "", text) for n, text in enumerate(first.remarks[:WHY])]
-    for number, lack in enumerate(first.missing[:WHY]):
-        items.append(("not known" if number == 0 else "", f"{lack.what}: {lack.reason}"))
-    if first.next_step:
-        items.append(("next", first.next_step))
-    for one in report.conclusions:
-        other = one.verdict.first
-        if one is not leading and other.cause not in MOVES and other.confidence >= LIKELY:
-            text = f"{other.headline.rstrip('.')} ({other.word}), {_whence(one)}"
-            items.append(("besides", text))
-    yield Listed(tuple(items))
-
-
-def _whence(one: Conclusion) -> str:
-    if one.was_asked:
-        return f"diagnosed {moment(one.at)[11:]}"
-    return "from the recording"
-
-
 # -- what grew -----------------------------------------------------------------------------
 
 
@@ -115,7 +99,7 @@ def _grown(report: Report) -> Iterator[Block]:
         rows = tuple(_row(one) for one in shown)
         headings = ("PID", "process", "begin → end", "said", "slope", "last quarter")
         yield Table(headings, rows, frozenset((0,)), flexible=1)
-        if notes := [*_surety(shown), *_births(shown)]:
+        if notes := [*_surety(shown), *_steps(report, shown), *_births(shown)]:
             yield Listed(tuple(notes))
     lines = []
     if more := subjects[MOST_LINES:]:
@@ -135,6 +119,7 @@ def _grown(report: Report) -> Iterator[Block]:
 def _row(one: Subject) -> tuple[str, ...]:
     pid = f"{one.members.end} ×" if one.members is not None else str(one.pid)
     shown = one.slope
+    steps = plural(len(one.steps), "step")
     told = shown is not None and (one.grows or shown.low > 0 or shown.high < 0)
     if one.members is not None and _is_crowd(one):
         told = False
@@ -143,8 +128,8 @@ def _row(one: Subject) -> tuple[str, ...]:
         brief(one.name, 32),
         _sizes(one),
         _said(one),
-        slope(shown) if told and shown is not None else units.UNKNOWN,
-        units.UNKNOWN if _is_crowd(one) else ending(one.final),
+        f"{steps}, no slope" if one.steps else slope(shown) if told and shown else units.UNKNOWN,
+        units.UNKNOWN if _is_crowd(one) else settling(one),
     )
 
 
@@ -179,17 +164,32 @@ def _surety(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
             yield "swap", f"{who(one)} has {units.size(one.swap_kib)} more in swap"
 
 
+def _steps(report: Report, subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
+    """When each step came, how large it is, and with which mark."""
+    seen = {one.group for one in subjects if one.members is None and one.steps}
+    for one in subjects:
+        if one.steps and (one.members is None or one.group not in seen):
+            told = ", ".join(step_words(report, step) for step in one.steps)
+            yield "steps", f"{one.pid or brief(one.name)}: {told}"
+
+
 def _births(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:
     """What the sums of groups have changed by."""
     for one in subjects:
         members = one.members
         if members is None or not (members.births or members.deaths):
             continue
+        births, deaths = plural(members.births, "birth"), plural(members.deaths, "death")
+        if members.births and not members.born_kib:
+            births += ", none of which is left"
+        elif members.births:
+            births += f" {change(members.born_kib)}"
+        if members.died_kib:
+            deaths += f" {change(members.died_kib)}"
         yield (
             f"{members.end} ×",
             f"{brief(one.name)}: {members.begin} at first, {members.most} at most; "
-            f"{plural(members.births, 'birth')} {change(members.born_kib)}, "
-            f"{plural(members.deaths, 'death')} {change(members.died_kib)}, "
+            f"{births}, {deaths}, "
             f"growth of those who stayed {change(members.grown_kib)}",
         )
 

@@ -1,13 +1,15 @@
 """How fast a floor rises over a time, with its spread, and whether it still does at the end.
 
 Floors are the least values of equal stretches of time, so that what comes and goes drops out; the
-slope is the median of those between floors far apart (Theil and Sen), its spread the least and the
-greatest of them, as in `model.growth`. Nothing is claimed that is finer than the data. Sizes in
-KiB, times in seconds, rates in KiB a second.
+slope is the median of those between floors far apart (Theil and Sen). Its spread comes from how
+far floors are off that line, and from whether they come back to it (noise) or not (steps): it holds
+the true slope nine times of ten. Nothing is claimed that is finer than the data. Sizes in KiB,
+times in seconds, rates in KiB a second.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from statistics import median
@@ -23,9 +25,12 @@ SAMPLES = 5  # in a floor, where there are enough
 LEAST_FLOORS = 4
 LEAST_FINAL_FLOORS = 6
 COARSER = (MOST_FLOORS, 14, 7)
-BEYOND = 1.5  # the greatest of few slopes is at times less than the true one
+WIDE = 2.2  # times what floors are off: few floors know little of it
+OWN_WAY = 0.4  # added to the share of what floors are off that stays, as few show less of it
+FAR = 6  # of the floors are one long step
 APART = 2 / 3  # of the time: pairs that are nearer say little but noise
 QUARTER = 1 / 4
+FELL = 0.5  # of a rise: so much has come back before
 # A plateau: what soak tests let pass, 200 KB an hour,
 GATE_KIB_S = 200 / 1.024 / 3600
 # or what is less than an idle process wanders: less cannot be told in a short time.
@@ -35,7 +40,7 @@ SPREAD_SHARE = 0.02  # of the size; where a slope is less sure than that, it is 
 
 
 class Slope(NamedTuple):
-    """KiB a second: the median, the least and the greatest; over how long, from how many floors."""
+    """KiB a second: the median, and between what it lies; over how long, from how many floors."""
 
     kib_s: float
     low: float
@@ -45,7 +50,7 @@ class Slope(NamedTuple):
 
     @property
     def spread(self) -> float:
-        """Half of what lies between the least and the greatest."""
+        """By how much it may be more or less."""
         return (self.high - self.low) / 2
 
 
@@ -89,9 +94,33 @@ def slope_of(series: Series, least: int = LEAST_FLOORS, most: int = MOST_FLOORS)
         for later, after in floors[place + 1 :]
         if later - at >= APART * seconds * 0.999
     )
-    coarse = BAND_KIB / seconds  # by how much both ends may be off
-    low, high = slopes[0] - coarse, slopes[-1] + coarse
-    return Slope(median(slopes), low, high, seconds, len(floors))
+    middle = median(slopes)
+    spread = (WIDE * _off(floors, middle) + BAND_KIB) / seconds
+    return Slope(middle, middle - spread, middle + spread, seconds, len(floors))
+
+
+def _off(floors: Sequence[tuple[float, int]], kib_s: float) -> float:
+    """By how much (KiB) the last floor may be off where a line leads to from the first one.
+
+    What comes back to the line is as far off after long as after one floor; steps that come by
+    chance add up. Which of them it is, the growth of the differences with the distance tells.
+    """
+    most = len(floors) - 1
+    far = max(2, most // FAR)
+    near_off, far_off = _differences(floors, kib_s, 1), _differences(floors, kib_s, far)
+    adds_up = 1.0
+    if near_off > 0 and far_off > 0:
+        adds_up = min(1.0, max(0.0, math.log(far_off / near_off) / math.log(far) + OWN_WAY))
+    return math.sqrt(max(near_off * most**adds_up, far_off * (most / far) ** adds_up))
+
+
+def _differences(floors: Sequence[tuple[float, int]], kib_s: float, apart: int) -> float:
+    """The mean square of by how much floors so far apart differ besides the slope."""
+    off = [
+        (after - before - kib_s * (later - at)) ** 2
+        for (at, before), (later, after) in zip(floors, floors[apart:], strict=False)
+    ]
+    return sum(off) / len(off)
 
 
 def final_of(series: Series) -> Final:
@@ -103,12 +132,26 @@ def final_of(series: Series) -> Final:
     last = (times[begin:], lows[begin:])
     if len(lows) - begin < LEAST_FINAL_FLOORS:
         return Final("short")
-    final = Final("short")
-    for most in COARSER:  # longer floors are below what comes and goes more slowly
-        final = _final(last, most)
-        if final.word != "unsure":
+    final = _final(last, COARSER[0])
+    for most in COARSER[1:]:  # longer floors are below what comes and goes more slowly
+        if final.word != "unsure" or (coarser := _final(last, most)).word == "short":
             break
+        final = coarser
     return final
+
+
+def comes_back(series: Series) -> bool:
+    """Whether the rise of the last quarter is one of those after which it has fallen before."""
+    floors = floors_of(series)
+    quarter = len(floors) - max(1, round(QUARTER * len(floors)))
+    before, last = floors[:quarter], floors[quarter:]
+    if not before or not last:
+        return False
+    top, deepest = before[0][1], 0
+    for _, kib in before:
+        top = max(top, kib)
+        deepest = max(deepest, top - kib)
+    return deepest > FELL * (last[-1][1] - min(kib for _, kib in last))
 
 
 def _final(last: Series, most: int) -> Final:
@@ -123,7 +166,7 @@ def _final(last: Series, most: int) -> Final:
         return Final("growing", slope)
     if slope.high <= 0 and -slope.kib_s > max(GATE_KIB_S, noise):
         return Final("falling", slope)
-    below = max(slope.kib_s + BEYOND * (slope.high - slope.kib_s), noise)
+    below = max(slope.high, noise)
     if below * seconds > max(2 * NOISE_KIB, SPREAD_SHARE * size):
         return Final("unsure", slope)
     return Final("plateau", slope, below)

@@ -13,6 +13,7 @@ from memtop.model.trends import GROWING
 from memtop.model.window import RISE_KIB
 from memtop.probe.sample import Identity
 from memtop.reports.slope import Final, Slope
+from memtop.reports.stairs import Step
 
 MATTERS_KIB, MATTERS_SHARE = 1024, 0.02  # a change that is listed: as much as this,
 HEIGHT_SHARE = 0.1  # or a height that went again
@@ -44,7 +45,8 @@ class Subject:
 
     `change_kib` is that of its floor, without how it came up if it was born meanwhile; `trend` what
     was said last, `said_since` since when, `leak_at` when `leak-like` was said first. `ended_at`
-    None: it lived at the end of the recording.
+    None: it lived at the end of the recording. `steps`: the few in which it rose; then it has no
+    slope.
     """
 
     kind: Literal["process", "group"]
@@ -72,6 +74,12 @@ class Subject:
     leak_at: float | None = None
     swap_kib: int | None = None
     members: Members | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def lives(self) -> bool:
+        """Whether it did at the end of the recording."""
+        return self.ended_at is None
 
     @property
     def seconds(self) -> float:
@@ -88,10 +96,15 @@ class Subject:
         """Whether it still did at the end; of a group: members that were there all the time."""
         if self.members is not None:
             return self.members.growing > 0
+        if self.steps:
+            return False
         if self.final.word == "short":
             slope = self.slope
             rises = slope is not None and slope.low > 0 and self.change_kib >= MATTERS_KIB
             return self.trend in GROWING or rises
+        if self.final.word == "unsure":  # the end alone is too short for what moves so much
+            rises = self.slope is not None and self.slope.low > 0
+            return rises and self.trend == "leak-like"
         return self.final.word == "growing" and self.change_kib >= RISE_KIB
 
     @property
@@ -154,7 +167,7 @@ def order(one: Subject) -> tuple[int, int, float, int]:
 
 def _surety(one: Subject) -> tuple[str, str]:
     said, word = one.trend, one.final.word
-    if one.members is not None:
+    if one.members is not None or one.steps:
         return ("", "")
     if said == "leak-like":
         if word in ("growing", "short"):

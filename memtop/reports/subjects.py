@@ -12,16 +12,28 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from memtop.model.state import State
-from memtop.model.trends import Trend
+from memtop.model.trends import GROWING, Trend
 from memtop.model.window import RISE_KIB
 from memtop.probe.sample import Identity
 from memtop.recording.courses import UNKNOWN, Course, Courses, Thing
 from memtop.recording.recording import Process, Recording
-from memtop.reports.slope import NOISE_KIB, Final, Series, final_of, floors_of, slope_of
-from memtop.reports.subject import Members, Subject, order
+from memtop.reports.slope import (
+    NOISE_KIB,
+    Final,
+    Series,
+    Slope,
+    comes_back,
+    final_of,
+    floors_of,
+    slope_of,
+)
+from memtop.reports.stairs import Step, steps_of
+from memtop.reports.subject import MATTERS_KIB, Members, Subject, order
 
 WARM_SHARE, WARM_S = 1 / 4, 120.0  # how a life began says nothing about now
+STARTS_FOR_S = 5.0  # what a program loads is no step
 FINDINGS_THAT_TELL = ("one-grows", "many-grow", "many-processes")
+NONE_GROWS = ("many-processes", "steady")
 
 
 class Said(NamedTuple):
@@ -151,7 +163,9 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
     highest = max(highs)
     said = known.said.get(number)
     seconds = last_at - first_at
+    trend = said.trend.word if said is not None else "new"
     slope, change = None, lows[-1] - lows[0]
+    steps: tuple[Step, ...] = ()
     final = Final("plateau", None, NOISE_KIB / (seconds / 4)) if seconds > 0 else Final("short")
     if highest - lowest >= RISE_KIB:
         warm_s = min(WARM_S, WARM_SHARE * seconds) if is_born else 0.0
@@ -159,6 +173,14 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
         slope, final = slope_of(series), final_of(series)
         floors = floors_of(series)
         change = floors[-1][1] - floors[0][1]
+        if trend == "leak-like" and final.word != "growing":
+            final = _since(known, said) or final
+        if trend not in GROWING:
+            if final.word == "growing" and comes_back(series):
+                final = Final("unsure", slope)
+            if highest - lowest >= MATTERS_KIB:
+                begun_at = first_at + min(warm_s, STARTS_FOR_S)
+                steps = steps_of(series_of(courses, course, begun_at))
     return Subject(
         kind="process",
         number=number,
@@ -178,12 +200,29 @@ def _subject(known: Known, number: int, course: Course, *, is_born: bool) -> Sub
         highest_kib=highest,
         highest_at=times[first + highs.index(highest)],
         change_kib=change,
-        slope=slope,
+        slope=None if steps else slope,
         final=final,
-        trend=said.trend.word if said is not None else "new",
+        trend=trend,
         said_since=said.at if said is not None else None,
         leak_at=said.leak_at if said is not None else None,
+        steps=steps,
     )
+
+
+def _since(known: Known, said: Said | None) -> Final | None:
+    """What was said last of growth that is younger than the last quarter; None if no slope was."""
+    now, trend = known.states[-1], said.trend if said is not None else Trend("new")
+    if trend.since_s is None or not trend.slope_bytes_s or not trend.low_bytes_s:
+        return None
+    slope, low, high = (
+        one / 1024
+        for one in (
+            trend.slope_bytes_s,
+            trend.low_bytes_s,
+            trend.high_bytes_s or trend.slope_bytes_s,
+        )
+    )
+    return Final("growing", Slope(slope, low, high, now.clock_s - trend.since_s, 0))
 
 
 def _first(values: Iterable[int]) -> int:
@@ -205,6 +244,9 @@ def _members(name: str, inside: Sequence[Subject], known: Known) -> Members:
     dead = [one for one in inside if one.ended_at is not None]
     findings = [state.groups[name] for state in known.states if name in state.groups]
     telling = [one.finding for one in reversed(findings) if one.finding in FINDINGS_THAT_TELL]
+    finding, growing = telling[0] if telling else "steady", sum(one.grows for one in left)
+    if growing and finding in NONE_GROWS:  # what was said before, or is not said yet
+        finding = "one-grows" if growing == 1 else "many-grow"
     return Members(
         begin=len(there),
         end=len(left),
@@ -214,8 +256,8 @@ def _members(name: str, inside: Sequence[Subject], known: Known) -> Members:
         born_kib=sum(one.last_kib for one in born if one.ended_at is None),
         died_kib=-sum(one.first_kib for one in there if one.ended_at is not None),
         grown_kib=sum(one.last_kib - one.first_kib for one in stayed),
-        finding=telling[0] if telling else "steady",
-        growing=sum(one.grows for one in left),
+        finding=finding,
+        growing=growing,
     )
 
 

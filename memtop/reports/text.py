@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from memtop.render.escape import cells, fit, visible
 from memtop.reports.blocks import Block, Head, Listed, Picture, Say, Table
+from memtop.units import UNKNOWN
 
 MARGIN = 12  # cells for labels that are no longer
 GAP = 2
@@ -70,6 +71,8 @@ def _table(block: Table, width: int) -> list[str]:
     if over > 0:
         sizes[block.flexible] = max(NARROWEST, sizes[block.flexible] - over)
     sizes[last] = max(NARROWEST, min(sizes[last], room - sum(sizes[:last])))
+    if sum(sizes) > room:
+        return _stacked(block, width)
     lines = []
     for row in shown:
         pieces = wrap(row[last], sizes[last], break_on_hyphens=False) or [""]
@@ -79,6 +82,22 @@ def _table(block: Table, width: int) -> list[str]:
         )
         lines.append((begin + pieces[0]).rstrip())
         lines += [" " * cells(begin) + piece for piece in pieces[1:]]
+    return lines
+
+
+def _stacked(block: Table, width: int) -> list[str]:
+    """A table that is too wide: each row as two paragraphs, the second one is set in."""
+    lines: list[str] = []
+    head = {0, block.flexible}
+    for row in block.rows:
+        name = "  ".join(visible(row[place]).strip() for place in sorted(head))
+        rest = [
+            f"{heading}: {visible(value)}" if heading else visible(value)
+            for place, (heading, value) in enumerate(zip(block.headings, row, strict=True))
+            if place not in head and value and value != UNKNOWN
+        ]
+        lines += _wrapped(name, width, "", " " * MARGIN)
+        lines += _wrapped("; ".join(rest), width, " " * MARGIN, " " * MARGIN) if rest else []
     return lines
 
 

@@ -7,9 +7,13 @@ from datetime import datetime, timezone
 
 from memtop import units
 from memtop.reports.slope import Final, Slope
+from memtop.reports.stairs import Step
 from memtop.reports.subject import Subject
 
 LONGEST_NAME = 40
+VAGUE = 4.0  # times a slope: where its spread is that wide, its lower end says nothing
+STAYS = 0.9  # of its highest: it has not come down again
+FINE_S = 10.0  # a moment that is known less well is told to the minute
 _KEEP_NEXT = ("-m", "-c")
 
 
@@ -75,8 +79,31 @@ def ending(final: Final) -> str:
     if final.word == "unsure" and final.slope is not None:
         slow = is_slow(max(abs(final.slope.low), abs(final.slope.high)))
         low, high = (rate(one, slow=slow) for one in (final.slope.low, final.slope.high))
+        if final.slope.spread > VAGUE * abs(final.slope.kib_s):
+            return f"not known, below {high}"
         return f"not known: between {low} and {high}"
     return "too short to tell"
+
+
+def resting(one: Subject) -> str:
+    """Since when one that rose in steps is level; empty if it is not."""
+    if not one.steps or one.last_kib < STAYS * one.highest_kib:
+        return ""
+    return f"level since {step_moment(one.steps[-1]).split()[1]}"
+
+
+def settling(one: Subject) -> str:
+    """How it is at the end: since when a stair is level, or how the last quarter was."""
+    if one.steps:
+        return resting(one) or "came down again"
+    return ending(one.final)
+
+
+def step_moment(step: Step) -> str:
+    """When a step came, as finely as it is known."""
+    if step.at - step.begin > FINE_S:
+        return f"about {moment(step.at)[11:16]}Z"
+    return f"at {moment(step.at)[11:]}"
 
 
 def moment(at: float | None) -> str:

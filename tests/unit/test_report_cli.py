@@ -68,11 +68,14 @@ def test_a_form_that_cannot_be_is_refused(tmp_path, capsys):
 def test_a_process_is_watched_for_it(tmp_path, children):
     """`report PID` says of a real leak how fast it is, and of what; nothing is left behind."""
     child = children.ready(GROWS)
-    process = run(child.pid, "--for", "6s", "--json", folder=tmp_path)
+    process = run(child.pid, "--for", "6s", "--interval", "0.25", "--json", folder=tmp_path)
     out, err = process.communicate(timeout=60)
     made = json.loads(out)
     assert process.returncode == 0, err
-    assert made["file"].endswith(str(child.pid)) and made["samples"] >= 10
+    assert made["file"].endswith(str(child.pid)) and made["samples"] >= 16
+    assert made["runs"][0]["interval_s"] == 0.25
+    (seen,) = made["looks"]  # what was seen inside, too: at first and in the end
+    assert seen["pid"] == child.pid and seen["first"]["parts"] and seen["difference"]["parts"]
     own = next(one for one in made["processes"] if one["pid"] == child.pid)
     assert own["grows"] and own["slope"]["bytes_per_s"] > 1 << 20
     assert made["findings"][0]["from"] == "diagnosis"

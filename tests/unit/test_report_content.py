@@ -160,7 +160,7 @@ def test_who_was_killed(tmp_path, capsys):
     assert "OOM kill in shop-1 app: " in text
     assert "4 s before: 500 MiB, then 524 MiB (25 readings)" in text
     # Who was killed for growing has grown.
-    assert "grows +180 MiB/min" in text and "until it ended" in text and "→ 550 MiB in 2 m" in text
+    assert "grew +180 MiB/min" in text and "until it ended" in text and "→ 550 MiB in 2 m" in text
     assert "of 704 MiB" in text
 
 
@@ -223,7 +223,7 @@ def test_looks_and_actions_are_told_with_what_changed(tmp_path, capsys):
     ) == "main process 20 grows 12 MiB/min: objects (almost sure)." or (
         "Main process 20 grows 12 MiB/min: objects (almost sure)." in text
     )
-    assert "diagnosed 14:04:40Z" in text
+    assert "Diagnosed 14:04:40Z:" in text
     assert "changed by +40.0 MiB: Python objects +20.0 MiB and freed, trapped +10.0 MiB" in text
     assert "Partial +400 (+5.0 MiB)" in text and "app.PARTIAL (dict): 1,400 → 1,800" in text
     assert "190 MiB 181 MiB 9.0 MiB returned" in text and "It gave back 9 MiB." in text
