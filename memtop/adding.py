@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from memtop.actions.result import Result
     from memtop.anatomy.objects import Objects
     from memtop.anatomy.result import Anatomy
+    from memtop.diagnosis.evidence import Evidence
+    from memtop.diagnosis.finding import Finding
+    from memtop.evidence.inquiry import Gathered
     from memtop.kept import Kept
     from memtop.probe.sample import Identity
-    from memtop.render.finding import Verdict
 
 
 class Addition:
@@ -64,11 +66,19 @@ class Addition:
                 except MemtopError as error:
                     self.failure = error
 
-    def take_verdict(self, verdict: Verdict, identity: Identity, document: dict[str, Any]) -> None:
-        """Why memory grows; `document` is what --json prints."""
+    def take_verdict(
+        self,
+        identity: Identity,
+        document: dict[str, Any],
+        gathered: Gathered,
+        evidence: Evidence,
+        findings: tuple[Finding, ...],
+    ) -> None:
+        """Why memory grows: what --json prints, and all that this follows from."""
         if self._path is not None:
-            from memtop.kept import kept_verdict
+            from memtop.kept import kept_verdict, verdict_from
 
+            verdict = verdict_from(gathered, evidence, findings)
             self._add(kept_verdict(verdict, identity, document))
 
     def blamed(self, failure: MemtopError | None) -> MemtopError | None:

@@ -36,7 +36,6 @@ from memtop.diagnosis.words import sentence
 from memtop.errors import Denied, MemtopError, NoSuchProcess
 from memtop.evidence.inquiry import Gathered, Inquiry
 from memtop.evidence.verdict import verdict_of
-from memtop.kept import verdict_from
 from memtop.probe.own import give_way, is_guest
 from memtop.probe.parse import as_unicode
 from memtop.probe.procfs import ProcfsSource
@@ -108,8 +107,7 @@ def _tell(
         evidence, findings = verdict_of(gathered.evidences)
         failure = failure or _blind(gathered, evidence, findings)
         full = _document(gathered, evidence, findings, target)
-        verdict = verdict_from(gathered, evidence, findings)
-        addition.take_verdict(verdict, target.identity, full)
+        addition.take_verdict(target.identity, full, gathered, evidence, findings)
         failure = addition.blamed(failure)
         if options.json:
             document = full

@@ -17,7 +17,6 @@ from memtop.model.tracker import Tracker
 from memtop.model.trends import statm_error_kib
 from memtop.probe.sample import Identity, Wanted
 from memtop.probe.source import Source
-from memtop.recording.resuming import GoingOn
 
 if TYPE_CHECKING:
     from memtop.recalling import Recollection
@@ -52,6 +51,8 @@ def states_of(
         for top_pid in (None, asked.pid)
     )
     if known is not None:
+        from memtop.recording.resuming import GoingOn
+
         known.resume(tracker, time.monotonic())
         source = GoingOn(source, known.resume(alone, time.monotonic()))
     begin, ticks = time.monotonic(), 0

@@ -106,9 +106,10 @@ def pack_spans(spans: Sequence[Span]) -> bytes:
     """
     first = next((index for index, span in enumerate(spans) if span), len(spans))
     known = [span for span in spans[first:] if span]
-    base = min((low for low, _ in known), default=0)
-    code = "H" if all(high - base <= _MOST_GAP["H"] for _, high in known) else "I"
-    values = array(code, [low - base for low, _ in known] + [high - base for _, high in known])
+    lows, highs = [low for low, _ in known], [high for _, high in known]
+    base = min(lows, default=0)
+    code = "H" if max(highs, default=0) - base <= _MOST_GAP["H"] else "I"
+    values = array(code, [value - base for value in (*lows, *highs)])
     return _SPANS.pack(first, len(known), ord(code), base) + _bytes(values)
 
 

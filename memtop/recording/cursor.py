@@ -8,7 +8,7 @@ where it is asked to go; one step forward applies one sample. Values are in the 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 from memtop.recording.codec import unpack
 from memtop.recording.opening import Damaged
@@ -30,13 +30,14 @@ class Stretch:
         self.first_tick = first_tick
         self.buckets: list[int] = []  # of each of its samples,
         self.clocks: list[float] = []  # and the clock then
-        self.points: Points = {}
+        self.points: Points = defaultdict(list)
 
 
 class Cursor:
     """Values of one recording at one sample; `values[quantity][object]`.
 
-    `moved[object]` is the sample with the last change of anything about it.
+    `moved[object]` is a sample to which it came with a change of anything about it: that sample
+    again means that the object is the same again.
     """
 
     def __init__(self, shelf: Shelf) -> None:
@@ -62,9 +63,11 @@ class Cursor:
             ticks = shelf.ticks(now.tick + 1, tick)
         self.now = None  # a way that breaks off leads nowhere
         unit = 1 if shelf.run_of(tick).exact else PAGE_KIB
+        touched: set[int] = set()
         for one in ticks:
-            apply(one, self.values, self.moved, self.stretch, unit)
+            apply(one, self.values, touched, self.stretch, unit)
             now = one
+        self.moved.update(dict.fromkeys(touched, tick))
         assert now is not None
         self.now = now
         return now
@@ -73,13 +76,14 @@ class Cursor:
 def apply(
     one: Tick,
     values: dict[int, dict[int, int]],
-    moved: dict[int, int],
+    touched: set[int],
     stretch: Stretch,
     unit: int,
 ) -> None:
     """Let the changes of a sample happen; Damaged if they make no sense.
 
-    `stretch` takes what the memory of those whose memory changed is now; `unit`: of that, in KiB.
+    `touched` takes whom they are about, `stretch` what the memory of those whose memory changed is
+    now; `unit`: of that, in KiB.
     """
     gone: list[int] = []
     if one.is_whole:
@@ -94,32 +98,31 @@ def apply(
             if known_now is None:
                 continue  # of a later version of memtop
             numbers = list(objects)
-            moved.update(dict.fromkeys(numbers, tick))
+            touched.update(numbers)
             get = known_now.get
-            if not isinstance(steps, list):  # all are known, as nearly always
+            if isinstance(steps, list):  # some are not known any more
+                lost = [one for one, step in zip(numbers, steps, strict=True) if step is None]
+                for number in lost:
+                    known_now.pop(number, None)
+                if quantity == Q.WORDS:
+                    gone += lost
+            if quantity == Q.RSS:
                 for number, step in zip(numbers, steps, strict=True):
-                    known_now[number] = get(number, 0) + step  # type: ignore[operator]
-                if quantity == Q.RSS:
-                    for number in numbers:
-                        points.setdefault(number, []).append((tick, known_now[number] * unit))
+                    if step is not None:
+                        value = known_now[number] = get(number, 0) + step
+                        points[number].append((tick, value * unit))
                 continue
             for number, step in zip(numbers, steps, strict=True):
                 if step is not None:
-                    value = known_now[number] = get(number, 0) + step
-                    if quantity == Q.RSS:
-                        points.setdefault(number, []).append((tick, value * unit))
-                    continue
-                known_now.pop(number, None)
-                if quantity == Q.WORDS:
-                    gone.append(number)
+                    known_now[number] = get(number, 0) + step
     except ValueError as error:
         raise Damaged(f"a sample is damaged: {error}") from None
     if one.is_whole:
-        gone = [number for number in moved if number not in values[Q.WORDS]]
+        gone = [number for number in touched if number not in values[Q.WORDS]]
     for number in gone:
         for known in values.values():
             known.pop(number, None)
-        moved.pop(number, None)
+    touched.difference_update(gone)
 
 
 class Stretches:
@@ -161,7 +164,7 @@ class Stretches:
                         if step is None:
                             continue
                         kib = rss[number] = rss.get(number, 0) + step
-                        points.setdefault(number, []).append((one.tick, kib * unit))
+                        points[number].append((one.tick, kib * unit))
         except ValueError as error:
             raise Damaged(f"a sample is damaged: {error}") from None
         self._kept[key] = stretch

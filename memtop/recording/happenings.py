@@ -86,7 +86,7 @@ def _oom_kill(state: State, cgroup: Cgroup, kills: int) -> Happening:
     ]
     who = ", ".join(f"{one['name']} {one['pid']}" for one in ended[:3])
     times = "OOM kill" if kills == 1 else f"{kills} OOM kills"
-    text = f"{times} in {_name(cgroup)}" + (f": {who}" if who else "")
+    text = f"{times} in {name_of(cgroup)}" + (f": {who}" if who else "")
     return Happening("oom", text, {"cgroup": cgroup.path, "kills": kills, "ended": ended})
 
 
@@ -100,7 +100,8 @@ def _is_below(path: str, above: str) -> bool:
     return path.startswith(above.rstrip("/") + "/")
 
 
-def _name(cgroup: Cgroup) -> str:
+def name_of(cgroup: Cgroup) -> str:
+    """The pod and container of a cgroup, else its path."""
     pod = cgroup.pod
     if pod is None:
         return cgroup.path

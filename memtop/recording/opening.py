@@ -56,6 +56,8 @@ def reason_of(error: sqlite3.Error, path: str, doing: str) -> MemtopError:
         return MemtopError(f"cannot {doing} {path}: the disk is full; what it held is still there")
     if "locked" in text or "busy" in text:
         return MemtopError(f"cannot {doing} {path}: another process is writing to it")
+    if "readonly" in text and not os.path.lexists(path):
+        return MemtopError(f"cannot {doing} {path}: it was removed or moved away")
     if "readonly" in text or "unable to open" in text:
         return MemtopError(f"cannot {doing} {path}: file or folder cannot be written to")
     if "not a database" in text:

@@ -60,7 +60,8 @@ class Others:
         kept = self._news("group", name, group)
         if kept is None:
             return
-        self._note_words(kept, said.group_words(group, self._numbers))
+        key = (said.group_key(group), self._numbers.get(group.parent))
+        self._note_words(kept, key, lambda: said.group_words(group, self._numbers))
         unit, old = self._unit, kept.figures.get(Q.RSS)
         at_once = said.group_says(group, self._numbers)
         far = 1 if self._exact else max(BAND_KIB, (old or 0) * unit // COARSE)
@@ -76,7 +77,8 @@ class Others:
                 self._note_cgroup(cgroup)
         kept = self._news("limit", path, limit)
         if kept is not None:
-            self._note_words(kept, said.limit_words(limit))
+            words = said.limit_words(limit)
+            self._note_words(kept, words, lambda: words)
             at_once: Figures = {Q.RATE: rate_digits(limit.rate_bytes_s)}
             self._note(kept, limit.trend, at_once, lambda: said.limit_figures(limit))
             self._note_time(kept, limit.eta_s, said.limit_times(limit))
@@ -87,13 +89,14 @@ class Others:
             return  # it limits several
         kept = self._news("cgroup", cgroup.path, cgroup)
         if kept is not None:
-            self._note_words(kept, said.cgroup_words(cgroup))
+            words = said.cgroup_words(cgroup)
+            self._note_words(kept, words, lambda: words)
             self._note(kept, None, said.cgroup_figures(cgroup), dict)
 
     def _note_host(self, host: HostRow) -> None:
         kept = self._news("host", "", host)
         if kept is not None:
-            self._note_words(kept, {"name": host.name})
+            self._note_words(kept, host.name, lambda: {"name": host.name})
             at_once: Figures = {Q.RATE: rate_digits(host.rate_bytes_s)}
             self._note(kept, None, at_once, lambda: said.host_figures(host))
             self._note_time(kept, host.eta_s, {Q.ETA: said.host_figures(host)[Q.ETA]})
@@ -117,10 +120,11 @@ class Others:
         kept.value = value
         return kept
 
-    def _note_words(self, kept: Kept, words: dict[str, Any]) -> None:
-        is_other = words != kept.words
-        kept.words = words
-        self._batch.note_words(kept, "words", (said.as_json(words),) if is_other else None)
+    def _note_words(self, kept: Kept, key: object, make: Callable[[], dict[str, Any]]) -> None:
+        """Words of an object, which are only made if what they are made of, `key`, is other."""
+        is_other = key != kept.key
+        kept.key = key
+        self._batch.note_words(kept, "words", (said.as_json(make()),) if is_other else None)
 
     def _note(
         self,

@@ -21,6 +21,7 @@ from memtop.recording.schema import BUCKETS, TABLES, check_of, width
 from memtop.units import iso_utc
 
 _MOST_TICK = 1 << 39
+_MOST_AT = 1e12  # no moment is later; SQLite has no larger numbers than 63 bits
 
 
 class Run(NamedTuple):
@@ -205,6 +206,7 @@ class Shelf:
 
     def tick_at(self, at: float) -> int:
         """The last sample that was taken at this time or before, else the first one."""
+        at = min(max(at, 0.0), _MOST_AT)
         index = len(self.segments) - 1
         while index > 0 and self.segments[index].at > at:
             index -= 1

@@ -7,8 +7,10 @@ reader can begin there. If writing fails, the file holds everything up to the sa
 
 from __future__ import annotations
 
+import gc
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from memtop import __version__
 from memtop.model.state import Row, State
@@ -23,6 +25,18 @@ from memtop.recording.schema import BUCKETS, KEY_BITS, MINUTE
 from memtop.recording.written import Noted, news, row_figures
 
 _CALM = {ord(letter) for letter in "RSI?"} | {None}
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Thousands of small values come and go with a sample, none in a circle: nothing to collect."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Recorder:
@@ -72,6 +86,10 @@ class Recorder:
 
     def write(self, state: State, rows: Mapping[Identity, Row] | None = None) -> None:
         """Write a state; `rows` are those of it to be recorded (all but the kernel's)."""
+        with _without_collections():
+            self._write(state, rows)
+
+    def _write(self, state: State, rows: Mapping[Identity, Row] | None) -> None:
         batch, is_all = self._batch, rows is None
         if rows is None:
             rows = {one: row for one, row in state.rows.items() if not row.kernel}
@@ -190,13 +208,14 @@ class Recorder:
                 self._numbers[identity] = noted.number
                 self._note(noted, row, parents.get(identity), True)
                 continue
+            parent = parents.get(identity) if parents_moved else noted.parent
             if row is noted.row and noted.is_settled and not whole:
-                if parents_moved and parents.get(identity) != noted.parent:
-                    self._note(noted, row, parents.get(identity), False)
+                if parent != noted.parent:
+                    self._note(noted, row, parent, False)
                 continue
             is_turn = whole or (noted.number + turn) % turns == 0
-            if row is not noted.row or is_turn:
-                self._note(noted, row, parents.get(identity), is_turn)
+            if is_turn or row is not noted.row:
+                self._note(noted, row, parent, is_turn)
         if len(noted_of) > len(rows):
             for identity in [one for one in noted_of if one not in rows]:
                 gone = noted_of.pop(identity)
@@ -236,11 +255,14 @@ class Recorder:
                 new = swap // unit
                 changes[Q.SWAP].append((number, new if whole or old is None else new - old))
                 noted.swap = new
-        rate = rate_digits(row.rate_bytes_s)
-        if rate != noted.rate or (whole and rate is not None):
-            old = None if whole else noted.rate
-            changes[Q.RATE].append((number, None if rate is None else rate - (old or 0)))
-            noted.rate = rate
+        rate_bytes_s = row.rate_bytes_s
+        if whole or rate_bytes_s != noted.rate_bytes_s:
+            noted.rate_bytes_s = rate_bytes_s
+            rate = rate_digits(rate_bytes_s)
+            if rate != noted.rate or (whole and rate is not None):
+                old = None if whole else noted.rate
+                changes[Q.RATE].append((number, None if rate is None else rate - (old or 0)))
+                noted.rate = rate
         if row.ended_at is not None:
             ended_ms = round(row.ended_at * 1000)
             if noted.ended_ms is None:

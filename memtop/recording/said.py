@@ -7,7 +7,8 @@ computed here that a screen has not shown.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from memtop.model.groups import Group
@@ -20,7 +21,10 @@ from memtop.recording.quantities import Quantity as Q
 from memtop.secrets import mask_text
 from memtop.units import about
 
-_FIRST, _LAST = Row._fields.index("ppid"), Row._fields.index("title")
+# What of a row rarely changes, to be compared with what it was.
+facts_key: Callable[[Row], tuple[object, ...]] = itemgetter(
+    slice(Row._fields.index("ppid"), Row._fields.index("title") + 1)
+)
 # Figures of a cgroup in bytes, which are kept in KiB.
 CGROUP_KIB = {
     Q.CURRENT: "current_bytes",
@@ -35,6 +39,7 @@ CGROUP_KIB = {
 _FIGURES = {*CGROUP_KIB.values(), "pressure_percent"}
 CGROUP_WORDS = tuple(name for name in Cgroup._fields if name not in _FIGURES)
 GROUP_WORDS = "id role label framework lives child_limit_bytes comes_and_goes".split()
+group_key: Callable[[Group], tuple[object, ...]] = attrgetter(*GROUP_WORDS)  # the same
 GROUP_FIGURES = {
     Q.LARGEST: "largest_kib",
     Q.SMALLEST: "smallest_kib",
@@ -49,11 +54,6 @@ CAPACITY_WORDS = (
     "limit_bytes worst_child_bytes worst_child_from children children_at_worst_bytes fits_total "
     "fits_more bound_by group comes_and_goes"
 ).split()
-
-
-def facts_key(row: Row) -> tuple[object, ...]:
-    """All of a row that rarely changes, to be compared with what it was."""
-    return tuple(row[_FIRST : _LAST + 1])
 
 
 def facts(row: Row, parent: int | None) -> tuple[object, ...]:

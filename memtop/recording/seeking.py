@@ -161,7 +161,8 @@ def _highest(recording: Recording) -> Found:
     found = recording.highest()
     if found is None:
         raise UsageError("this recording has no sample")
-    words = f"highest: {units.size(found.rss_kib)} in {found.processes:,} processes"
+    many = "process" if found.processes == 1 else "processes"
+    words = f"highest: {units.size(found.rss_kib)} in {found.processes:,} {many}"
     return Found(found.tick, words)
 
 

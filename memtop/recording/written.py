@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from memtop.model.state import Row
 from memtop.model.trends import Trend
 from memtop.probe.sample import Identity
 from memtop.recording.quantities import BAND_KIB, Quantity, is_other
 
-_BANDS = {Quantity.WRITE: 4096, Quantity.WRITTEN: 4096, Quantity.CPU: 0, Quantity.PRESSURE: 0}
 _COUNTS = {
     Quantity.THREADS,
     Quantity.BIRTHS,
@@ -26,6 +24,15 @@ _COUNTS = {
     Quantity.WORST,
     Quantity.GROWING,
     Quantity.RATE,
+}
+_ANY = -1  # of a count every change is news
+_BANDS: dict[int, int] = {
+    **dict.fromkeys(Quantity, BAND_KIB),
+    Quantity.WRITE: 4096,
+    Quantity.WRITTEN: 4096,
+    Quantity.CPU: 0,
+    Quantity.PRESSURE: 0,
+    **dict.fromkeys(_COUNTS, _ANY),
 }
 
 
@@ -40,6 +47,7 @@ class Noted:
         "number",
         "parent",
         "rate",
+        "rate_bytes_s",
         "row",
         "rss",
         "swap",
@@ -57,6 +65,7 @@ class Noted:
         self.rss: int | None = None
         self.swap: int | None = None
         self.rate: int | None = None
+        self.rate_bytes_s: float | None = None  # out of which `rate` was made
         self.ended_ms: int | None = None
         self.figures: dict[int, int | None] = {}
         self.is_settled = False
@@ -65,12 +74,12 @@ class Noted:
 class Kept:
     """One group, cgroup or limit, or the machine, as it was last written."""
 
-    __slots__ = ("figures", "number", "seen", "trend", "value", "words", "words_number")
+    __slots__ = ("figures", "key", "number", "seen", "trend", "value", "words_number")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.value: object = None
-        self.words: dict[str, Any] | None = None
+        self.key: object = None  # what its words were made of
         self.words_number: int | None = None
         self.trend: tuple[int, Trend] | None = None
         self.figures: dict[int, int | None] = {}
@@ -100,6 +109,7 @@ def news(
         old = before.get(quantity)
         if old == value:
             continue
-        if quantity in _COUNTS or is_other(old, value, _BANDS.get(Quantity(quantity), BAND_KIB)):
+        band = _BANDS[quantity]
+        if band == _ANY or is_other(old, value, band):
             found[quantity] = value
     return found

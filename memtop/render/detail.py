@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from memtop import units
 from memtop.model.groups import Group
 from memtop.model.limits import Limit
 from memtop.model.log import Log
-from memtop.model.marks import Stretch
 from memtop.model.state import Row, State
 from memtop.model.timeline import RATE_OVER_S
 from memtop.model.trends import Trend
@@ -31,11 +31,13 @@ from memtop.render.group import group_facts, group_title
 from memtop.render.inside import Inside
 from memtop.render.limits import limit_lines
 from memtop.render.log import log_lines, log_title
-from memtop.render.marked import change_cells, changes
 from memtop.render.objects import objects_lines
-from memtop.render.passage import Passage, passage_lines
 from memtop.render.tabs import ANATOMY, GROUP_TABS, INSIDE, LOG, OBJECTS, TABS, WHY
 from memtop.render.words import WARM, tone
+
+if TYPE_CHECKING:
+    from memtop.model.marks import Stretch
+    from memtop.render.passage import Passage
 
 NARROW = 70
 CHANGES_HEIGHT = 8  # a lower chart has no line for what changed from mark to mark
@@ -196,6 +198,8 @@ def _who(detail: Detail, room: int) -> list[Cell]:
 
 def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     if detail.passage is not None:
+        from memtop.render.passage import passage_lines  # only in a replay
+
         made = passage_lines(
             detail.passage,
             _slope(detail),
@@ -225,6 +229,8 @@ def _chart_tab(detail: Detail, width: int, room: int) -> list[list[Cell]]:
     values = points(history, state, window_s, ended_at)
     stretches: list[Stretch] = []
     if detail.marks and (chart_height >= CHANGES_HEIGHT or not beside):
+        from memtop.render.marked import change_cells, changes  # not needed for the first frame
+
         stretches = changes(values, detail.marks)
         if beside:  # else the last of the facts makes room
             chart_height -= bool(stretches)

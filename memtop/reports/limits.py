@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from memtop.model.limits import Limit
 from memtop.model.state import State
-from memtop.probe.sample import Cgroup
+from memtop.recording.happenings import name_of
 from memtop.recording.recording import Event
 
 BEFORE_S, AFTER_S = 150.0, 10.0  # fine samples around a kill
@@ -90,15 +90,6 @@ def why_no_limit(state: State) -> str | None:
     """Why no limit is known, where none is."""
     reasons = {limit.why for limit in state.limits.values() if limit.bound is None and limit.why}
     return min(reasons, default=None)
-
-
-def name_of(cgroup: Cgroup) -> str:
-    """The pod and container of a cgroup, else its path."""
-    pod = cgroup.pod
-    if pod is None:
-        return cgroup.path
-    parts = (pod.name or pod.uid, pod.container or (pod.container_id or "")[:12])
-    return " ".join(part for part in parts if part) or cgroup.path
 
 
 def kills_of(

@@ -21,6 +21,7 @@ FRAME_S = 0.15  # between two states while it plays
 REFRESH_S = 1.0  # between two looks at the end of the file
 PAUSE_S = 60.0  # in which nobody recorded: longer ones are passed over
 FASTEST = 1024
+ELSEWHERE = "was removed or replaced; what it held is still shown"
 LIVE_WITHIN_S = 15.0  # of the last growth: the file is still written
 
 
@@ -33,6 +34,14 @@ class Standing(NamedTuple):
     first_at: float
     last_at: float
     is_growing: bool = False
+
+
+class _Stamp(NamedTuple):
+    """What tells that a file was written to, or that another one has taken its place."""
+
+    file: tuple[int, int] | None
+    size: int
+    mtime_ns: int
 
 
 class Player(threading.Thread):
@@ -62,6 +71,7 @@ class Player(threading.Thread):
         self._first_at = recording.time_of(recording.first_tick)
         self._last_at = recording.time_of(recording.last_tick)
         self._stamp, self._looked_s, self._grown_s = _stamp(recording.path), 0.0, float("-inf")
+        self._file = self._stamp.file
         self.events: list[Event] = []
         self.results: list[Result] = []
         self._read_happenings()
@@ -79,6 +89,11 @@ class Player(threading.Thread):
             self._last_at,
             time.monotonic() - self._grown_s < LIVE_WITHIN_S,
         )
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the file was removed, or another one has taken its place."""
+        return _stamp(self._recording.path).file != self._file
 
     def go(self, tick: int) -> None:
         """Show this sample; if it plays it goes on from there."""
@@ -199,7 +214,11 @@ class Player(threading.Thread):
         stamp = _stamp(self._recording.path)
         if stamp == self._stamp:
             return
-        self._stamp = stamp
+        before, self._stamp = self._stamp, stamp
+        if stamp.file != self._file:
+            if before.file == self._file:
+                self._told(f"{os.path.basename(self._recording.path)} {ELSEWHERE}")
+            return
         try:
             if self._recording.refresh():
                 self._last_at = self._recording.time_of(self._recording.last_tick)
@@ -214,10 +233,9 @@ class Player(threading.Thread):
         self.events, self.results = self._recording.events(), self._recording.results()
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    """What tells that a file was written to."""
+def _stamp(path: str) -> _Stamp:
     try:
         info = os.stat(path)
     except OSError:
-        return (0, 0)
-    return (info.st_size, info.st_mtime_ns)
+        return _Stamp(None, 0, 0)
+    return _Stamp((info.st_dev, info.st_ino), info.st_size, info.st_mtime_ns)

@@ -495,6 +495,23 @@ async def test_a_file_that_grows(look, tmp_path):
     session.close()
 
 
+async def test_another_file_in_its_place(look, bench, tmp_path):
+    """What was read is still shown; no mark gets into the file that is there now."""
+    path, other = tmp_path / "e.memtop", tmp_path / "other.memtop"
+    for one in (path, other):
+        one.write_bytes(bench.read_bytes())
+    async with look(replayed(path, 150)) as screen:
+        other.rename(path)
+        screen.app._player.look_again()
+        await screen.pilot.pause()
+        assert "e.memtop was removed or replaced" in screen.lines[1]
+        await screen.press("full_stop")
+        assert screen.app._player.standing.tick == 151
+        await screen.press("m", *"warm", "enter")
+        assert "not marked" in screen.lines[1]
+    assert path.read_bytes() == bench.read_bytes()
+
+
 async def test_a_damaged_file_says_what_is_missing(look, bench, tmp_path):
     """Once, in line 2; what is left is shown."""
     path = tmp_path / "cut.memtop"

@@ -134,6 +134,21 @@ def test_acting_needs_no_model():
     assert not [name for name in loaded if name.startswith(above)]
 
 
+def test_recordings_are_imported_by_who_needs_them():
+    """Without a recording neither the screen nor a command imports what reads or writes them."""
+    code = (
+        "import sys, memtop.acting, memtop.looking, memtop.diagnosing, memtop.listing;"
+        "import memtop.tui.start; print(*sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+
+    assert {"memtop.diagnosing", "memtop.tui.screens.main"} <= loaded
+    named = {name for name in loaded if name.startswith("memtop.recording.")}
+    assert named == {"memtop.recording.happenings"}
+    assert not loaded & {"sqlite3", "memtop.kept", "memtop.render.passage", "memtop.render.marked"}
+
+
 def test_modules_are_small_and_say_what_they_are_for():
     """A module has a docstring and at most 450 lines."""
     for path in modules():

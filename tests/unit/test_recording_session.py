@@ -372,6 +372,19 @@ def test_the_memory_of_one(tmp_path):
                 assert abs(value - live[tick]) < 64
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_file_that_is_taken_away(tmp_path, moved):
+    """It is said that the file is gone, and nothing is written to where it was."""
+    path, source = tmp_path / "a.memtop", leaking()
+    session, tracker = Session(str(path), boot_id="b"), Tracker(1.0)
+    session.take(tracker.feed(source.sample(Wanted())))
+    path.rename(tmp_path / "b.memtop") if moved else path.unlink()
+    with pytest.raises(MemtopError, match="it was removed or moved away"):
+        session.take(tracker.feed(source.sample(Wanted())))
+    session.close()
+    assert not path.exists()
+
+
 def test_an_unnamed_file():
     """No name is no file."""
     with pytest.raises(MemtopError):

@@ -61,6 +61,8 @@ def recording(tmp_path_factory):
         ("-5m", None, 299),
         ("+60", 600, 60),
         ("-1h", 600, -600),
+        ("+9999999999999h", 600, 599),
+        ("-9999999999999h", 600, -600),
         ("oom", None, -100),
         ("oom", 600, 100),
         ("oom", 1100, -100),  # after the last one comes the first one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
@@ -15,10 +16,12 @@ from memtop.render.cells import group_of, worst_of
 from memtop.render.counted import Counted
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
-from memtop.render.passage import Passage
 from memtop.render.tabs import LOG, OBJECTS
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.table import ProcessTable
+
+if TYPE_CHECKING:
+    from memtop.render.passage import Passage
 
 ROOMY_ROWS = 34  # with fewer the pane takes the place of the table
 TABLE_SHARE = 0.45

@@ -209,6 +209,8 @@ class Replaying(Recalling, inherit_bindings=False):
     def _add_mark(self, text: str, at: float) -> None:
         words, warning = f"▼ {text}", False
         try:
+            if self.player.is_elsewhere:
+                raise MemtopError("not marked: the recording was removed or replaced")
             add_mark(self.recording.path, text, at=at)
         except MemtopError as error:
             words, warning = error.message, True

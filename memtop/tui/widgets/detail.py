@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import events
 from textual.message import Message
 
@@ -15,11 +17,13 @@ from memtop.render.counted import Counted
 from memtop.render.detail import Detail, detail_lines, room_of
 from memtop.render.finding import Reasons
 from memtop.render.inside import Inside
-from memtop.render.passage import Passage
 from memtop.render.tabs import LOG, TABS
 from memtop.tui.keys import KEYS, acting
 from memtop.tui.marks import Marks
 from memtop.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from memtop.render.passage import Passage
 
 READ_AGAIN_S = 10.0
 SCROLLED = 3  # entries of the log, by one key
