@@ -25,7 +25,8 @@ def copy_slowly(source, target, roll):
 def shown(recording, tick):
     """What a state says, without its histories."""
     state = recording.state(tick)
-    rows = {one: row._replace(history=None) for one, row in state.rows.items()}
+    # The version goes with the way on which the reader came there.
+    rows = {one: row._replace(history=None, version=0) for one, row in state.rows.items()}
     return rows, state.taken_at, state.groups.keys(), state.host
 
 
