@@ -8,7 +8,8 @@ import time
 import pytest
 
 # What these share takes long: watching for a minute, recordings that are made.
-TOGETHER = ("tests/e2e/test_growth.py", "tests/recording/", "tests/diagnosis/", "tests/inject/")
+TOGETHER = ("tests/e2e/test_growth.py", "tests/diagnosis/", "tests/inject/")
+FILES_TOGETHER = "tests/recording/"
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -22,6 +23,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid):
+            if nodeid.startswith(FILES_TOGETHER):
+                return nodeid.partition("::")[0]
             return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
 
     return Together(config, log)

@@ -8,7 +8,7 @@ def held_ms(results):
     return [result["held_us"] / 1000 for result in results if result["held_us"] is not None]
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(100, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("times", [2, pytest.param(100, marks=pytest.mark.deep)])
 def test_trims_of_a_c_program(start, compiled, act, unharmed, record_property, times):
     """Eight threads of C and malloc's locks: every trim is done, every canary is whole."""
     target = start(compiled("target_malloc.c"))
@@ -25,7 +25,7 @@ def test_trims_of_a_c_program(start, compiled, act, unharmed, record_property, t
     before.check()
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(500, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("times", [2, pytest.param(500, marks=pytest.mark.deep)])
 def test_everything_at_full_speed(start, compiled, act, unharmed, record_property, times):
     """Eight threads of C and four of Python: trim and gc in turn, all done, nothing damaged."""
     library = compiled("target_malloc.c", "-DAS_LIBRARY", "-shared", "-fPIC")

@@ -144,10 +144,11 @@ def test_the_begin_of_five_minutes_has_changed(tmp_path, day):
                 recording.state(tick + 5)
 
 
-def test_changed_bits(tmp_path, day):
+@pytest.mark.parametrize(("seed", "flips"), [(7, 25), pytest.param(8, 300, marks=pytest.mark.deep)])
+def test_changed_bits(tmp_path, day, seed, flips):
     """A bit that has changed is noticed, or it changes nothing that is shown."""
     data = day.read_bytes()
-    roll = random.Random(7)
+    roll = random.Random(seed)
     changed = tmp_path / "changed.memtop"
     noticed = 0
     with Recording(str(day)) as whole:
@@ -155,7 +156,7 @@ def test_changed_bits(tmp_path, day):
         right = {tick: shown(whole, tick) for tick in ticks}
         rest = (whole.events(), list(whole.trends()), whole.processes())
         sums, report = whole.moments(), told_of(whole)
-        for number in range(80):
+        for number in range(flips):
             flipped = bytearray(data)
             flipped[roll.randrange(len(data))] ^= 1 << roll.randrange(8)
             changed.write_bytes(flipped)

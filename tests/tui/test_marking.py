@@ -385,6 +385,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.deep
 def test_a_full_disk_ends_the_recording_and_not_the_screen(tmp_path):
     """The second line says why, the screen goes on, and what was written can be read."""
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:

@@ -643,7 +643,7 @@ def texts_of(finding):
         yield from (lack.what, lack.reason, lack.command or "")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EVIDENCES)
 def test_any_evidence_gives_an_honest_answer(found):
     """At least one finding, in order, each cause once, and no word that nobody measured."""

@@ -43,7 +43,7 @@ def test_a_leak_of_the_last_hour_is_no_plateau(tmp_path):
     assert "grows +1.0 MiB/min" in summary_of(report) and "in its last" in summary_of(report)
 
 
-@pytest.mark.parametrize("tooth_s", [617.0, 2 * HOUR + 1000])
+@pytest.mark.parametrize("tooth_s", [617.0, pytest.param(2 * HOUR + 1000, marks=pytest.mark.deep)])
 def test_a_tooth_at_the_end_is_no_growth(tmp_path, tooth_s):
     """What has come back before may come back again: no leak is claimed of a rise like that."""
     path = hours(
@@ -71,6 +71,7 @@ def test_who_leaked_until_a_restart(tmp_path):
     assert "whoever lives at the end does not grow" in text
 
 
+@pytest.mark.deep
 def test_one_of_many_workers(tmp_path, capsys):
     """One of forty leaks: it is the headline, and its group is not said to hold none that grows."""
 

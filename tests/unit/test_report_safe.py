@@ -65,7 +65,7 @@ def parsed(source):
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_markdown_shows_the_text_and_nothing_else(name):
     """Any text in a sentence, a list and a table is shown as it is, and means nothing."""
     shown = visible(name).strip()

@@ -475,7 +475,7 @@ def test_a_file_that_nobody_relocated_is_read(own, image):
     assert at < found.address < at + len(data)
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=150, deadline=2000)
 @given(data=st.data())
 def test_damaged_tables_never_hang_or_crash(image, data):
     """Whatever the memory holds: an answer within the file, none, or an ordinary error."""
