@@ -20,7 +20,7 @@ run: $(STAMP) ## make the environment and start the screen
 # What measures how long a process is held up runs by itself, and so does what is watched while it
 # grows, and what has a limit of its own: that is seen by all who look at the machine.
 test: $(STAMP) ## make the environment and run the tests
-	$(BIN)/python -m pytest -q -n 6 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis --ignore tests/recording/test_oom.py
+	$(BIN)/python -m pytest -q -n 5 --dist loadgroup --ignore tests/inject --ignore tests/diagnosis --ignore tests/recording/test_oom.py
 	$(BIN)/python -m pytest -q tests/diagnosis tests/recording/test_oom.py
 	$(BIN)/python -m pytest -q -n 4 tests/inject --ignore tests/inject/test_pause.py
 	$(BIN)/python -m pytest -q tests/inject/test_pause.py

@@ -10,6 +10,7 @@ import pytest
 # What these share takes long: watching for a minute, recordings that are made.
 TOGETHER = ("tests/e2e/test_growth.py", "tests/diagnosis/", "tests/inject/")
 FILES_TOGETHER = "tests/recording/"
+WAITING = ("tests/e2e/", "tests/recording/", "tests/unit/test_cli.py")
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -28,6 +29,11 @@ def pytest_xdist_make_scheduler(config, log):
             return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
 
     return Together(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """What mostly waits comes first, so that others are done meanwhile."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WAITING))
 
 
 class Children:

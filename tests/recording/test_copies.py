@@ -7,6 +7,7 @@ import time
 import pytest
 
 from memtop.errors import MemtopError
+from memtop.recording.opening import Damaged
 from memtop.recording.recording import Recording
 from memtop.reports.report import report_of
 
@@ -43,7 +44,10 @@ def told_of(recording):
 
 
 def test_a_copy_made_while_it_is_written(tmp_path, writers):
-    """A copy can be read up to about the moment when it was begun, and says nothing wrong."""
+    """A copy can be read up to about the moment when it was begun, and says nothing wrong.
+
+    Where SQLite has moved rows from page to page meanwhile, a sample may be refused as damaged.
+    """
     path = tmp_path / "a.memtop"
     child = writers.start(path)
     roll = random.Random(1)
@@ -57,13 +61,21 @@ def test_a_copy_made_while_it_is_written(tmp_path, writers):
         copy_slowly(path, copies[-1][0], roll)
     child.kill()
     child.communicate()
+    asked = refused = 0
     with Recording(str(path)) as whole:
         for copy, begun in copies:
             with Recording(str(copy)) as recording:
                 assert recording.last_tick >= begun - 1
                 ticks = [roll.randrange(recording.last_tick + 1) for _ in range(8)]
                 for tick in {*ticks, recording.last_tick, begun - 1}:
-                    assert shown(recording, max(tick, 0)) == shown(whole, max(tick, 0))
+                    asked += 1
+                    try:
+                        found = shown(recording, max(tick, 0))
+                    except Damaged:
+                        refused += 1
+                        continue
+                    assert found == shown(whole, max(tick, 0))
+    assert refused <= asked / 50
 
 
 def test_a_file_that_was_cut(tmp_path, day):
