@@ -165,14 +165,7 @@ def _screen_options(parser: _Parser) -> None:
 def _ps_parser() -> _Parser:
     parser = _common("memtop ps", "Print the processes once, as text or JSON.")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument(
-        "--for",
-        dest="watch_s",
-        type=_duration,
-        default=0.0,
-        metavar="TIME",
-        help="watch that long first, so that rates exist (20s at least)",
-    )
+    _for_option(parser, "watch that long first, so that rates exist (20s at least)")
     parser.add_argument(
         "--columns", type=_columns, metavar="A,B", help="columns of the text, comma-separated"
     )
@@ -188,14 +181,7 @@ def _shot_parser() -> _Parser:
     parser.add_argument(
         "--keys", default="", metavar="A,B", help='keys pressed first: "down,enter"'
     )
-    parser.add_argument(
-        "--for",
-        dest="watch_s",
-        type=_duration,
-        default=2.0,
-        metavar="TIME",
-        help="watch that long first (2s)",
-    )
+    _for_option(parser, "watch that long first (2s)", default_s=2.0)
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     parser.add_argument(
         "--from",
@@ -288,14 +274,7 @@ def _report_parser() -> _Parser:
         help="write it to OUT.md, OUT.json or OUT.txt; to Markdown belong pictures, OUT-1.svg …",
     )
     parser.add_argument("--force", action="store_true", help="overwrite files")
-    parser.add_argument(
-        "--for",
-        dest="watch_s",
-        type=_duration,
-        default=30.0,
-        metavar="TIME",
-        help="watch a PID that long (30s); the longer, the surer",
-    )
+    _for_option(parser, "watch a PID that long (30s); the longer, the surer", default_s=30.0)
     parser.add_argument(
         "--interval", type=_interval, metavar="S", help="between samples of a PID (0.5s, long 1s)"
     )
@@ -318,14 +297,7 @@ def _looking_parser(name: Looking) -> _Parser:
     parser = _Parser(prog=f"memtop {name}", description=_LOOKS[name], allow_abbrev=False)
     parser.add_argument("pid", type=_pid, metavar="PID", help="a process of this host")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument(
-        "--for",
-        dest="wait_s",
-        type=_duration,
-        default=0.0,
-        metavar="TIME",
-        help="look again after that long, and show what has changed",
-    )
+    _for_option(parser, "look again after that long, and show what has changed", dest="wait_s")
     if name == "census":
         _top_option(parser)
         parser.add_argument("--full", action="store_true", help="all objects, not a sample")
@@ -341,6 +313,14 @@ def _looking_parser(name: Looking) -> _Parser:
     _record_option(parser)
     parser.set_defaults(command=name)
     return parser
+
+
+def _for_option(
+    parser: _Parser, what: str, *, default_s: float = 0.0, dest: str = "watch_s"
+) -> None:
+    parser.add_argument(
+        "--for", dest=dest, type=_duration, default=default_s, metavar="TIME", help=what
+    )
 
 
 def _record_option(parser: _Parser, more: str = "") -> None:
@@ -382,14 +362,7 @@ def _diagnose_parser() -> _Parser:
     )
     parser.add_argument("pid", type=_pid, metavar="PID", help="a process, or the root of a tree")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument(
-        "--for",
-        dest="watch_s",
-        type=_duration,
-        default=30.0,
-        metavar="TIME",
-        help="watch that long (30s); the longer, the surer",
-    )
+    _for_option(parser, "watch that long (30s); the longer, the surer", default_s=30.0)
     _record_option(parser, "; what it knows of the process counts as watched")
     parser.set_defaults(command="diagnose")
     return parser

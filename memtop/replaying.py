@@ -12,11 +12,10 @@ import os
 
 from memtop.config import Config
 from memtop.errors import MemtopError, NoSuchProcess, UsageError
-from memtop.model.filter import parse as parse_filter
-from memtop.model.query import View
 from memtop.recording.opening import Damaged
 from memtop.recording.recording import Recording
 from memtop.recording.seeking import seek
+from memtop.viewing import view_of
 
 
 def replay(options: argparse.Namespace) -> int:
@@ -28,7 +27,7 @@ def replay(options: argparse.Namespace) -> int:
     app = ReplayApp(
         recording,
         tick,
-        _view(options),
+        view_of(options, fold_many=True),
         theme=options.theme,
         ascii_only=options.ascii,
         rebind=rebindings(options.settings),
@@ -53,7 +52,7 @@ def picture(options: argparse.Namespace, out: str) -> int:
     app = ReplayApp(
         recording,
         tick,
-        _view(options),
+        view_of(options, fold_many=True),
         theme=options.theme or "dark",
         ascii_only=options.ascii,
         playing=False,
@@ -124,16 +123,3 @@ def readable(recording: Recording, tick: int) -> int:
         else:
             return one
     raise failure or Damaged(f"{recording.path} is damaged: no sample can be read")
-
-
-def _view(options: argparse.Namespace) -> View:
-    return View(
-        fold_many=True,
-        filter=parse_filter(" ".join(options.filter)),
-        sort=options.sort,
-        layout=options.layout,
-        kernel=options.all,
-        python=options.python,
-        top_pid=options.pid,
-        columns=options.settings.columns,
-    )

@@ -106,6 +106,14 @@ def about(seconds: float) -> str:
     return f"{rounded} s" if rounded <= 120 else duration(rounded)
 
 
+def clock(epoch_s: float) -> str:
+    """A moment of the day in UTC: `14:03:22Z`; `–` for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(epoch_s, timezone.utc).strftime("%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN
+
+
 def iso_utc(epoch_s: float) -> str:
     """A moment as ISO 8601 in UTC with milliseconds: `2026-11-21T14:03:22.120Z`."""
     moment = datetime.fromtimestamp(epoch_s, timezone.utc)

@@ -24,6 +24,7 @@ from memtop.model.tracker import Tracker
 from memtop.model.trends import statm_error_kib
 from memtop.probe.sample import Wanted
 from memtop.probe.source import Source
+from memtop.viewing import view_of
 
 if TYPE_CHECKING:
     from memtop.recording.session import Session
@@ -86,19 +87,6 @@ def _open_source(options: argparse.Namespace) -> Source:
     return PortableSource(mask=options.settings.mask)
 
 
-def _view(options: argparse.Namespace, *, fold_many: bool = False) -> View:
-    return View(
-        fold_many=fold_many,
-        filter=parse_filter(" ".join(options.filter)),
-        sort=options.sort,
-        layout=options.layout,
-        kernel=options.all,
-        python=options.python,
-        top_pid=options.pid,
-        columns=options.settings.columns,
-    )
-
-
 def _check_pid(options: argparse.Namespace, state: State) -> None:
     living = {row.pid for row in state.rows.values() if row.ended_at is None}
     if options.pid is not None and options.pid not in living:
@@ -108,7 +96,7 @@ def _check_pid(options: argparse.Namespace, state: State) -> None:
 def _run_ps(options: argparse.Namespace) -> int:
     from memtop.render.report import TEXT_COLUMNS, ps_json, ps_text
 
-    view = _view(options)
+    view = view_of(options)
     source = _open_source(options)
     columns = options.columns or TEXT_COLUMNS
     dear = view.dear | {name for name in columns if BY_ID[name].dear}
@@ -225,7 +213,7 @@ def _start_screen(
     """What a screen begins with, sampled before Textual is imported: so the first frame has data,
     and the second one rates. A recording that is gone on with knows how processes grew before."""
     _prepare_screen(options)
-    view = _view(options, fold_many=True)
+    view = view_of(options, fold_many=True)
     source = _open_source(options)
     tracker = _tracker(source, options)
     if session is not None and not session.is_new:
@@ -263,7 +251,7 @@ def _run_record(options: argparse.Namespace) -> int:
     if not options.filter or options.settings.filter == options.filter[0]:
         raise UsageError("no file to write", command="memtop record FILE.memtop")
     options.file, *options.filter = options.filter
-    view = _view(options)
+    view = view_of(options)
     source = _open_source(options)
     return record(source, _tracker(source, options), view.filter, options)
 

@@ -6,7 +6,6 @@ While it is read, how far that has come. Lines of cells with roles. Sizes are by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from memtop import units
 from memtop.anatomy.result import FREED, LIVE, Anatomy
@@ -29,14 +28,6 @@ _WEAKER = {
     "sorted": "heading",
 }
 _LOUD = frozenset(("text", "clear", "bright", "strong", "dim"))
-
-
-def clock(at: float) -> str:
-    """A moment of the day; `–` for one that no calendar has."""
-    try:
-        return datetime.fromtimestamp(at, timezone.utc).strftime("%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return units.UNKNOWN
 
 
 def sizes(anatomy: Anatomy) -> list[Cell]:
@@ -74,7 +65,7 @@ def age_ways(sight: Sight, took: str) -> list[list[Cell]]:
     """
     if not sight.is_stale:
         return [[(f"{took}, {units.duration(sight.age_s)} ago", "dim")]]
-    age: list[Cell] = [("as of ", "dim"), (clock(sight.taken_at or 0.0), "text")]
+    age: list[Cell] = [("as of ", "dim"), (units.clock(sight.taken_at or 0.0), "text")]
     age.append((f", {units.duration(sight.age_s)} ago", "dim"))
     again: list[Cell] = [("   ", "dim"), (sight.key, "accent"), (" reads again", "dim")]
     if sight.off or not sight.key:
@@ -94,7 +85,7 @@ def _moved(sight: Sight) -> list[Cell]:
 def since(deltas: Deltas, now: float | None) -> list[Cell]:
     """Since when changes are counted."""
     at = deltas.difference.since_at
-    cells: list[Cell] = [("Δ since ", "dim"), (clock(at), "text")]
+    cells: list[Cell] = [("Δ since ", "dim"), (units.clock(at), "text")]
     if now is not None:
         return [*cells, (f", {units.duration(now - at)} ago", "dim")]
     return [*cells, (f", {units.duration(deltas.difference.seconds)} before", "dim")]

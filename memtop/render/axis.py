@@ -14,6 +14,7 @@ from typing import NamedTuple
 from memtop.render.cells import Cell
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
+from memtop.units import clock
 
 LABEL_WIDTH = 9
 BEFORE = LABEL_WIDTH + 2  # cells of a line before the axis begins
@@ -154,11 +155,6 @@ def _put_cursor(lines: Sequence[_Line], time: str, column: int) -> None:
         for start in (column - len(time) // 2, column + 2, column - len(time) - 1):
             if line.put(start, time, "accent"):
                 return
-
-
-def clock(at: float) -> str:
-    """A moment of the day to the second."""
-    return datetime.fromtimestamp(at, timezone.utc).strftime("%H:%M:%SZ")
 
 
 def time_line(axis: Axis) -> list[Cell]:

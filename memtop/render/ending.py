@@ -6,7 +6,6 @@ be read, and what helps. Lines of cells with roles; sizes come in KiB, times in 
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from memtop import units
@@ -89,7 +88,7 @@ def _hint(detail: Detail) -> list[list[Cell]]:
 def _ended(row: Row) -> list[list[Cell]]:
     """When it ended, how large, how old."""
     ended_at = row.ended_at or 0.0
-    at = datetime.fromtimestamp(ended_at, timezone.utc).strftime("%H:%M:%SZ")
+    at = units.clock(ended_at)
     lived = "" if row.started_at is None else f", after {units.duration(ended_at - row.started_at)}"
     words = f"Ended {at} at {units.size(row.rss_kib)}{lived}."
     return [[("×   ", "dim"), (words, "bright")]]

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtop.render.above import clock
 from memtop.render.cells import Cell, cut
 from memtop.render.escape import cells as cell_width
 from memtop.render.escape import fit, visible
 from memtop.render.sight import INDENT, Sight, said
+from memtop.units import clock
 
 if TYPE_CHECKING:  # what concludes is imported when somebody asks why
     from memtop.diagnosis.finding import Finding

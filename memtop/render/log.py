@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import NamedTuple
 
 from memtop import units
@@ -41,11 +40,11 @@ def log_title(log: Log, state: State, *, is_replay: bool = False) -> list[Cell]:
     """How many actions, since when; in a replay also what happened, up to when."""
     if is_replay:
         count = f"{log.total} entr{'y' if log.total == 1 else 'ies'}"
-        return [("log", "strong"), (f"   {count} up to {_clock(state.taken_at)}", "dim")]
+        return [("log", "strong"), (f"   {count} up to {units.clock(state.taken_at)}", "dim")]
     count = f"{log.total} action{'' if log.total == 1 else 's'}"
     if log.total > len(log):
         count = f"the last {len(log)} of {count}"
-    since = _clock(state.taken_at - state.watched_s)
+    since = units.clock(state.taken_at - state.watched_s)
     return [("log", "strong"), (f"   {count} since {since}", "dim")]
 
 
@@ -127,7 +126,7 @@ def _figure_cells(entry: Entry, plan: Plan, *, is_newest: bool) -> list[Cell]:
     if entry.is_warning:
         head = "rising"
     cells: list[Cell] = [
-        (_clock(entry.at), "dim"),
+        (units.clock(entry.at), "dim"),
         (" " + fit(entry.action, 6), head),
         (str(entry.pid or "").rjust(9), "text" if is_newest else "dim"),
     ]
@@ -175,10 +174,6 @@ def _milliseconds(us: float | None) -> tuple[str, str]:
         return units.UNKNOWN, ""
     ms = us / 1000
     return f"{ms:.{2 if ms < 9.995 else 1 if ms < 99.95 else 0}f}", "ms"
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, timezone.utc).strftime("%H:%M:%SZ")
 
 
 def _more(older: int, newer: int) -> list[Cell]:

@@ -13,7 +13,6 @@ from memtop.anatomy.objects import Growth, Objects
 from memtop.render.above import (
     age_ways,
     apart_ways,
-    clock,
     dimmed,
     empty_line,
     margined,
@@ -67,7 +66,7 @@ def objects_text(
     lefts = [[*sizes, ("   " + words, "dim")] for words in source_words(objects)]
     rights: list[list[Cell]] = [[]]
     if growth is not None:
-        at: list[Cell] = [("Δ since ", "dim"), (clock(growth.since_at), "text")]
+        at: list[Cell] = [("Δ since ", "dim"), (units.clock(growth.since_at), "text")]
         rights = [[*at, (f", {units.span(growth.seconds)} before", "dim")], at, []]
     lines = [apart_ways([*lefts, sizes[:2]], rights, width), []]
     plan = columns(width, with_growth=growth is not None, with_buffers=_has_buffers(objects))
@@ -144,7 +143,7 @@ def _since(counted: Counted) -> list[list[Cell]]:
     """Since when changes are counted, the longest way to say it first; or how to have some."""
     growth = counted.growth
     if growth is not None:
-        at = clock(growth.since_at)
+        at = units.clock(growth.since_at)
         age = f", {units.duration(counted.now - growth.since_at)} ago"
         first = f"Δ since {counted.since}, "
         whole: list[Cell] = [(first, "dim"), (at, "text")]

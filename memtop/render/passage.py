@@ -12,12 +12,12 @@ from datetime import datetime, timezone
 
 from memtop import units
 from memtop.model.marks import Stretch
-from memtop.render.axis import Mark, clock
+from memtop.render.axis import Mark
 from memtop.render.cells import Cell, width_of
 from memtop.render.chart import LABEL_WIDTH, ROOMY_HEIGHT, chart_cells, columns_of
 from memtop.render.escape import fit, visible
 from memtop.render.marked import change_cells
-from memtop.render.summary import Notice, spread
+from memtop.render.summary import Notice, chosen_cells, spread
 
 WHOLE = "whole"
 LEAST_NAME = 8
@@ -120,7 +120,7 @@ def place_cells(place: Place, notice: Notice, width: int) -> list[Cell]:
         left.append((f" ×{place.speed}", "text"))
     if notice.message:
         role = "rising" if notice.warning else "accent"
-        time = clock(place.at)
+        time = units.clock(place.at)
         room = max(1, width - 2 - width_of(left) - 3 - (len(time) + 3 if width >= 60 else 0))
         right = [(fit(visible(notice.message), room).rstrip(), role)]
         if width >= 60:
@@ -128,13 +128,7 @@ def place_cells(place: Place, notice: Notice, width: int) -> list[Cell]:
         return spread(left, [], right, width)
     right = _where(place, width)
     name = visible(os.path.basename(place.path))
-    extras: list[list[Cell]] = []
-    if notice.filter:
-        extras.append(
-            [(f"filter {visible(notice.filter)}", "accent"), (f" {notice.matched}", "text")]
-        )
-    if notice.tagged:
-        extras.append([(f"{notice.tagged} tagged", "accent")])
+    extras = chosen_cells(notice)
     if place.is_growing:
         extras.append([("still written", "accent")])
     every = f"{place.interval_s:g} s"
@@ -161,7 +155,7 @@ def _where(place: Place, width: int) -> list[Cell]:
     cells: list[Cell] = []
     if width >= 112:
         cells.append(("cursor ", "dim"))
-    cells.append((clock(place.at), "strong"))
+    cells.append((units.clock(place.at), "strong"))
     if width >= 72:
         cells.append((f"   {fine_duration(passed)} of {fine_duration(total)}", "dim"))
     else:

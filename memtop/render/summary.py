@@ -184,13 +184,7 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
         growing = [row for row in growing if row.identity in below]
         groups = [group for group in groups if group.parent in below]
     left: list[Cell] = [(f"{len(living):,}", "text"), (" processes", "dim")]
-    extras: list[list[Cell]] = []
-    if notice.filter:
-        extras.append(
-            [(f"filter {visible(notice.filter)}", "accent"), (f" {notice.matched}", "text")]
-        )
-    if notice.tagged:
-        extras.append([(f"{notice.tagged} tagged", "accent")])
+    extras = chosen_cells(notice)
     python = sum(row.python for row in living)
     pythons: list[Cell] = [(f"{python:,}", "text"), (" python", "dim")]
     if python and width >= 96:
@@ -234,6 +228,18 @@ def view_cells(state: State, view: View, notice: Notice, width: int) -> list[Cel
     return spread(left, [], right, width)
 
 
+def chosen_cells(notice: Notice) -> list[list[Cell]]:
+    """What was chosen out of all processes: the filter with how many match, how many are tagged."""
+    made: list[list[Cell]] = []
+    if notice.filter:
+        made.append(
+            [(f"filter {visible(notice.filter)}", "accent"), (f" {notice.matched}", "text")]
+        )
+    if notice.tagged:
+        made.append([(f"{notice.tagged} tagged", "accent")])
+    return made
+
+
 def _recording_cells(path: str, width: int) -> list[Cell]:
     """That it is recorded, and where there is room to which file."""
     name = visible(path.rpartition("/")[2])
@@ -268,7 +274,7 @@ def _right_cells(state: State, view: View, notice: Notice, width: int) -> list[C
     if notice.progress is not None:
         return _progress_cells(notice.progress, width - 3)
     if notice.paused_at is not None:
-        at = datetime.fromtimestamp(notice.paused_at, timezone.utc).strftime("%H:%M:%SZ")
+        at = units.clock(notice.paused_at)
         word = [("   sampling goes on", "dim")] if width >= 80 else []
         return [(f"paused {at}", "accent"), *word, ("   " + time, "text")]
     if width < 60:

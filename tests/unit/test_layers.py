@@ -26,7 +26,7 @@ FLOORS = [
         "watching",
     },
     {"adding", "listing", "noting", "observing", "replaying"},
-    {"console", "named", "sampling"},
+    {"console", "named", "sampling", "viewing"},
     {"tui"},
     {"recalling", "reports"},
     {"kept"},

@@ -11,7 +11,6 @@ from memtop.actions.signals import Target
 from memtop.anatomy.objects import Objects
 from memtop.model.state import Row
 from memtop.probe.sample import Identity
-from memtop.render.above import clock
 from memtop.render.counted import CALM, ORDERS, Counted
 from memtop.render.objects import count_of_lines
 from memtop.render.tabs import OBJECTS
@@ -21,6 +20,7 @@ from memtop.tui.screens.acting import Acting
 from memtop.tui.screens.arranging import LEAST_DIALOG_WIDTH
 from memtop.tui.screens.fetching import Fetching
 from memtop.tui.tallies import AllTallies
+from memtop.units import clock
 
 LEAST_PAGE = 3
 

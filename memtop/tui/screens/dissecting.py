@@ -10,13 +10,13 @@ from time import monotonic
 
 from memtop.anatomy.result import Anatomy, QuickArenas
 from memtop.model.state import Row
-from memtop.render.above import clock
 from memtop.render.inside import Inside
 from memtop.render.tabs import ANATOMY
 from memtop.render.words import trend_words
 from memtop.tui.answers import Answers
 from memtop.tui.messages import Answered
 from memtop.tui.screens.fetching import Fetching
+from memtop.units import clock
 
 QUICK_EVERY_S = 15.0
 MOST_MISSES = 2

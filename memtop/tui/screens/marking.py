@@ -25,7 +25,7 @@ from memtop.tui.tape import Tape
 from memtop.tui.verdicts import Concluded
 from memtop.tui.widgets.filterbar import FilterBar
 from memtop.tui.widgets.lines import KeyBar
-from memtop.units import iso_utc
+from memtop.units import clock, iso_utc
 
 if TYPE_CHECKING:
     from memtop.kept import Kept
@@ -90,7 +90,7 @@ class Marking(Inspecting, Targeting):
         """Put the mark on the charts, and into the recording; without words it is called by its
         time."""
         at = self._marked_at
-        words = text.strip()[:MOST_TEXT] or iso_utc(at)[11:19] + "Z"
+        words = text.strip()[:MOST_TEXT] or clock(at)
         self.mark(words, None, at=at)
         self.tape.add_event(at, "mark", words)
         where = f" and in {_name(self.recording_path)}" if self.recording_path else ""

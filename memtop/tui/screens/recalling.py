@@ -19,7 +19,6 @@ from memtop.model.log import Entry, Log
 from memtop.model.state import Row, State
 from memtop.probe.sample import Identity
 from memtop.recording.recording import Event, Result
-from memtop.render.above import clock
 from memtop.render.counted import Counted
 from memtop.render.finding import Reasons, Verdict
 from memtop.render.inside import Inside
@@ -28,6 +27,7 @@ from memtop.tui.player import Player
 from memtop.tui.screens.main import MainScreen
 from memtop.tui.telling import entry_of
 from memtop.tui.verdicts import Concluded
+from memtop.units import clock
 
 if TYPE_CHECKING:
     from memtop.kept import Answer
