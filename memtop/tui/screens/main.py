@@ -12,7 +12,6 @@ from time import monotonic
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
 
 from memtop import units
 from memtop.model.filter import EVERYTHING
@@ -25,9 +24,11 @@ from memtop.render.summary import Notice, head_cells, key_cells, view_cells
 from memtop.tui import keys
 from memtop.tui.screens.arranging import Arranging
 from memtop.tui.screens.diagnosing import Diagnosing
+from memtop.tui.screens.entering import ENDINGS
 from memtop.tui.screens.keeping import Keeping
 from memtop.tui.screens.marking import Marking
 from memtop.tui.screens.signalling import Signalling
+from memtop.tui.widgets.askbar import AskBar
 from memtop.tui.widgets.detail import DetailPane
 from memtop.tui.widgets.filterbar import FilterBar
 from memtop.tui.widgets.lines import Headings, KeyBar, Summary
@@ -50,8 +51,7 @@ class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
 
     BINDINGS = [
         *keys.bindings(),
-        Binding("enter", "end_filter(True)", "keep the filter", show=False, priority=True),
-        Binding("escape", "end_filter(False)", "clear the filter", show=False, priority=True),
+        *ENDINGS,
     ]
 
     def __init__(self, state: State, view: View, *, is_guest: bool = False) -> None:
@@ -76,6 +76,7 @@ class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
         yield ProcessTable()
         yield DetailPane()
         yield FilterBar()
+        yield AskBar()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -253,10 +254,10 @@ class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
     # -- keys ------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key acts on the table while a filter is typed, but those that end it."""
+        """No key that acts on processes where nothing is to be changed."""
         if action in keys.ACTING and getattr(self.app, "read_only", False):
             return False
-        return self.query_one(FilterBar).is_open == (action == "end_filter")
+        return super().check_action(action, parameters)
 
     def on_process_table_looked(self) -> None:
         """Other rows are looked at: the sampler reads those every tick, and they stay put."""
@@ -293,7 +294,7 @@ class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
         """Type a filter: for types while they have the whole area, else for processes."""
         self.query_one(KeyBar).display = False
         if self.is_listing:
-            self.query_one(FilterBar).open(self.types_filter, kind="types")
+            self.query_one(FilterBar).open(self.types_filter, plain=True)
         else:
             self.query_one(FilterBar).open(self._view.filter.text)
 
@@ -306,27 +307,15 @@ class MainScreen(Marking, Arranging, Diagnosing, Signalling, Keeping):
         self.find_types(message.words)
 
     def action_end_filter(self, keep: bool) -> None:
-        """Back to the table, with the filter as it was typed or without one; or with a mark."""
+        """Back to the table, with the filter as it was typed or without one."""
         bar = self.query_one(FilterBar)
         typed = bar.read() if keep else EVERYTHING
         words = bar.text if keep else ""
-        bar.close()
-        self.query_one(KeyBar).display = True
-        self.set_focus(self.table)
-        if bar.kind == "mark":
-            if keep:
-                self.take_mark(words)
-        elif bar.kind == "types":
+        self.end_typing(bar)
+        if bar.is_plain:
             self.find_types(words)
         elif typed is not None and typed != self._view.filter:
             self._change(replace(self._view, filter=typed), sort=False)
-
-    def type(self, event: events.Key) -> bool:
-        """Whether an open filter has taken the key."""
-        if not (self.is_mounted and self.is_current):
-            return False
-        bar = self.query_one(FilterBar)
-        return bar.is_open and bar.type(event)
 
     def action_escape(self) -> None:
         """One level up: an action under way, a filter for types, the detail, the pause, the

@@ -18,13 +18,12 @@ from memtop.model.state import State
 from memtop.probe.sample import Identity
 from memtop.recording.happenings import Happening, Happenings
 from memtop.tui.messages import Acted, Answered, NewMarks, Taped
+from memtop.tui.screens.entering import Entering
 from memtop.tui.screens.inspecting import Inspecting
 from memtop.tui.screens.keeping import file_name
 from memtop.tui.screens.targeting import Targeting
 from memtop.tui.tape import Tape
 from memtop.tui.verdicts import Concluded
-from memtop.tui.widgets.filterbar import FilterBar
-from memtop.tui.widgets.lines import KeyBar
 from memtop.units import clock, iso_utc
 
 if TYPE_CHECKING:
@@ -32,9 +31,10 @@ if TYPE_CHECKING:
 
 STAYS_S = 8.0  # a path takes a while to read
 MOST_TEXT = 200
+HINT = "Enter marks the moment of m, Esc leaves"
 
 
-class Marking(Inspecting, Targeting):
+class Marking(Entering, Inspecting, Targeting):
     """The part of the main screen that marks and records."""
 
     _is_wanted = False  # a recording: it has begun, or will in a moment
@@ -83,14 +83,13 @@ class Marking(Inspecting, Targeting):
     def action_mark(self) -> None:
         """Ask for a few words; the mark is of the moment at which the key was pressed."""
         self._marked_at = self.moment
-        self.query_one(KeyBar).display = False
-        self.query_one(FilterBar).open("", kind="mark")
+        self.ask("mark", HINT, self.take_mark)
 
     def take_mark(self, text: str) -> None:
         """Put the mark on the charts, and into the recording; without words it is called by its
         time."""
         at = self._marked_at
-        words = text.strip()[:MOST_TEXT] or clock(at)
+        words = text[:MOST_TEXT] or clock(at)
         self.mark(words, None, at=at)
         self.tape.add_event(at, "mark", words)
         where = f" and in {_name(self.recording_path)}" if self.recording_path else ""

@@ -10,10 +10,6 @@ import os
 from collections import OrderedDict
 from functools import partial
 
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import Binding
-
 from memtop.errors import MemtopError
 from memtop.model.groups import Group
 from memtop.model.marks import Stretch, before_mark, between
@@ -33,10 +29,9 @@ from memtop.render.tabs import LOG, WHY
 from memtop.tui import keys
 from memtop.tui.owncost import OwnCost
 from memtop.tui.player import FASTEST, Player
+from memtop.tui.screens.entering import ENDINGS
 from memtop.tui.screens.main import WARNING_STAYS_S
 from memtop.tui.screens.recalling import Recalling
-from memtop.tui.widgets.askbar import AskBar
-from memtop.tui.widgets.lines import KeyBar
 
 STANDS_OUT = ("mark", "action", "oom", "leak-like")
 NOTED = ("mark", "action", "oom")  # what may have changed how much memory there is
@@ -49,16 +44,12 @@ class Replaying(Recalling, inherit_bindings=False):
 
     BINDINGS = [
         *keys.bindings("replay"),
-        Binding("enter", "end_filter(True)", "keep the filter", show=False, priority=True),
-        Binding("escape", "end_filter(False)", "clear the filter", show=False, priority=True),
-        Binding("enter", "end_asking(True)", "answer", show=False, priority=True),
-        Binding("escape", "end_asking(False)", "leave", show=False, priority=True),
+        *ENDINGS,
     ]
 
     def __init__(self, state: State, view: View, recording: Recording, player: Player) -> None:
         super().__init__(state, view)
         self.recording, self.player = recording, player
-        self._asks = ""  # what is asked in the line at the bottom
         self._window = WHOLE
         self._wish: object = None  # who was looked at last, wherever he is now
         self._curves: OrderedDict[tuple[object, ...], list[tuple[float, int]]] = OrderedDict()
@@ -67,11 +58,6 @@ class Replaying(Recalling, inherit_bindings=False):
         self._ends_until = -1
         self._is_reading = False
         self._own_cost = OwnCost()
-
-    def compose(self) -> ComposeResult:
-        """A line for answers besides."""
-        yield from super().compose()
-        yield AskBar()
 
     def on_mount(self) -> None:
         """What of the file is missing is said once."""
@@ -128,13 +114,6 @@ class Replaying(Recalling, inherit_bindings=False):
 
     # -- keys ------------------------------------------------------------------------------
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While something is typed no key moves the time cursor."""
-        is_asked = self.query_one(AskBar).is_open
-        if is_asked or action == "end_asking":
-            return is_asked and action == "end_asking"
-        return super().check_action(action, parameters)
-
     def action_play(self) -> None:
         """Play, or pause."""
         self.player.play(not self.player.standing.is_playing)
@@ -169,42 +148,27 @@ class Replaying(Recalling, inherit_bindings=False):
 
     def action_jump(self) -> None:
         """Ask for a time to go to."""
-        self._ask_for("go to", "jump", WAYS)
+        self.ask("go to", WAYS, self._jump_to)
 
     def action_mark(self) -> None:
         """Ask what to note at this moment."""
-        self._ask_for("mark", "mark", "what to note at this moment, such as: level 8")
+        self.ask("mark", "what to note at this moment, such as: level 8", self._note)
 
-    def _ask_for(self, prompt: str, what: str, hint: str) -> None:
-        self._asks = what
-        self.query_one(KeyBar).display = False
-        self.query_one(AskBar).open(prompt, hint)
-
-    def action_end_asking(self, keep: bool) -> None:
-        """Do what was typed, unless it was left; what is wrong is said, and may be put right."""
-        bar = self.query_one(AskBar)
-        text = bar.text.strip()
-        if keep and text:
-            try:
-                self._answered(text)
-            except MemtopError as error:
-                bar.complain(error.message)
-                return
-        bar.close()
-        self.query_one(KeyBar).display = True
-        self.set_focus(self.table)
-
-    def _answered(self, text: str) -> None:
-        if self._asks == "mark":
-            add = partial(self._add_mark, text, self._shown.taken_at)
-            if self.player.is_alive():
-                self.run_worker(add, thread=True)  # somebody else may be writing
-            else:
-                add()
+    def _jump_to(self, text: str) -> None:
+        if not text:
             return
         found = seek(self.recording, text, self.player.standing.tick)
         self.player.go(found.tick)
         self.say(found.words)
+
+    def _note(self, text: str) -> None:
+        if not text:
+            return
+        add = partial(self._add_mark, text, self._shown.taken_at)
+        if self.player.is_alive():
+            self.run_worker(add, thread=True)  # somebody else may be writing
+        else:
+            add()
 
     def _add_mark(self, text: str, at: float) -> None:
         words, warning = f"▼ {text}", False
@@ -219,15 +183,6 @@ class Replaying(Recalling, inherit_bindings=False):
             self.app.call_from_thread(partial(self.say, words, warning=warning))
         else:
             self.say(words, warning=warning)
-
-    def type(self, event: events.Key) -> bool:
-        """Whether a line that is open has taken the key."""
-        if super().type(event):
-            return True
-        if not (self.is_mounted and self.is_current):
-            return False
-        bar = self.query_one(AskBar)
-        return bar.is_open and bar.type(event)
 
     # -- the chart -------------------------------------------------------------------------
 
